@@ -1,0 +1,94 @@
+"""The wire between controller and agent; the only module of the agent that the controller imports.
+
+Frames are lines of JSON; a frame that announces bytes (``size``) is followed by exactly that many. The way in::
+
+    PASANG 1\\n                                      everything before this line is thrown away (a sudo password not asked for)
+    {"stage": n}\\n      + n bytes                   the first stage, Python source
+    {"agent": digest, "size": n, …, "plan": …}\\n    one frame of JSON: the job
+    {"blob": digest, "offset": o, "size": n}\\n + n bytes, as often as something was asked for
+
+The way out is records (they have ``seq``) and answers (they have ``answer``)::
+
+    {"answer": "need", "blobs": [{"blob": digest, "offset": have}]}
+    {"answer": "fault", "code": …, "reason": {"id": …, "en": …}}
+    {"answer": "end"}                               nothing more will come on this contact
+
+Shapes of plan and records: ``docs/records.md``.
+"""
+
+from __future__ import annotations
+
+import json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, BinaryIO, Dict, Optional
+
+VERSION = 1
+MARK = b"PASANG 1\n"
+LINE_LIMIT_BYTES = 4 * 1024 * 1024
+"""A longer line is an error, not a reason to allocate."""
+CHUNK_BYTES = 256 * 1024
+
+OUTCOMES = (
+    "installed",
+    "already_installed",
+    "not_eligible",
+    "rolled_back",
+    "needs_person",
+    "unreachable",
+    "not_started",
+    "running",
+    "awaiting_decision",
+    "verified",
+    "verify_failed",
+    "uninstalled",
+    "not_installed",
+    "eligible",
+    "planned",
+)
+
+
+class ProtocolError(Exception):
+    """The other side said what it must not; the contact is over."""
+
+
+def text(id: str, en: str) -> Dict[str, str]:  # noqa: A002 - the language's own code
+    """A sentence in both languages, as records keep it."""
+    return {"id": id, "en": en}
+
+
+def encode(frame: Dict[str, Any]) -> bytes:
+    """One frame as one line of JSON, newline included."""
+    return json.dumps(frame, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogateescape") + b"\n"
+
+
+def decode(line: bytes) -> Dict[str, Any]:
+    """One line as a frame.
+
+    Raises:
+        ProtocolError: it is not a JSON object in UTF-8, or longer than allowed.
+    """
+    if len(line) > LINE_LIMIT_BYTES:
+        raise ProtocolError(f"a line of {len(line)} bytes; the limit is {LINE_LIMIT_BYTES}")
+    try:
+        frame = json.loads(line.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError(f"not a line of JSON: {error}") from error
+    if not isinstance(frame, dict):
+        raise ProtocolError("not a JSON object")
+    return frame
+
+
+def read_frame(stream: BinaryIO) -> Optional[Dict[str, Any]]:
+    """The next frame of a blocking stream; None at its end.
+
+    Raises:
+        ProtocolError: as ``decode``; also where the stream ends within a line.
+    """
+    line = stream.readline(LINE_LIMIT_BYTES + 1)
+    if not line:
+        return None
+    if not line.endswith(b"\n"):
+        raise ProtocolError("the line is cut off or longer than allowed")
+    return decode(line)

@@ -1,0 +1,163 @@
+"""Settings: the environment, secrets from files, and the installation's own letterhead.
+
+``PASANG_HOME`` holds database, depot, keys and ``settings.yaml``; ``NAME_FILE`` stands for ``NAME`` wherever the
+value is secret, so that no secret has to stand in an environment or on a command line.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from controller.errors import InputError
+from controller.text import Language, Text, language_of
+
+
+class Secret:
+    """A value that prints as ``***`` wherever it is printed; ``reveal()`` is the only way to it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The value itself: only for the call that needs it."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "***"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+
+@dataclass(frozen=True)
+class Letterhead:
+    """The head of the printed form. Another agency puts its own here; nothing of it stands in code."""
+
+    lines: tuple[str, ...] = ()
+    """From the widest body to the smallest, e.g. government, office, division."""
+    address: str = ""
+    document_number: str = ""
+    created_on: str = ""
+    revised_on: str = ""
+    effective_on: str = ""
+    approved_by: str = ""
+    place: str = ""
+    legal_basis: tuple[str, ...] = ()
+    logo: str = ""
+    """Path of a PNG or SVG, or empty."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an installation of Pasang is told from outside, read once at the start."""
+
+    home: Path
+    database_url: str | Secret
+    language: Language
+    playbooks: tuple[Path, ...]
+    letterhead: Letterhead = field(default_factory=Letterhead)
+
+    @property
+    def depot(self) -> Path:
+        """Where installers are kept by SHA-256."""
+        return self.home / "depot"
+
+    @property
+    def keys(self) -> Path:
+        """Where signing keys are kept."""
+        return self.home / "keys"
+
+    @property
+    def known_hosts(self) -> Path:
+        """The host keys that ``hosts trust`` took, in OpenSSH's format."""
+        return self.home / "known_hosts"
+
+
+def default_home(environment: Mapping[str, str] = os.environ) -> Path:
+    """The platform's data folder for this user."""
+    if sys.platform == "win32":
+        return Path(environment.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "Pasang"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "Pasang"
+    return Path(environment.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "pasang"
+
+
+def secret(name: str, environment: Mapping[str, str] = os.environ) -> Secret | None:
+    """The secret ``name``, or what stands in the file that ``name_FILE`` points to; None where neither is set.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    path = environment.get(name + "_FILE")
+    if path:
+        try:
+            return Secret(Path(path).read_text(encoding="utf-8").rstrip("\r\n"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(
+                Text(f"berkas rahasia {path} tidak dapat dibaca", f"the secret file {path} cannot be read"),
+                where=name + "_FILE",
+                hint=Text("periksa jalur dan hak bacanya", "check its path and permissions"),
+            ) from error
+    value = environment.get(name)
+    return Secret(value) if value else None
+
+
+def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Settings out of the environment and ``PASANG_HOME/settings.yaml``.
+
+    Raises:
+        InputError: ``settings.yaml`` cannot be read or has keys that mean nothing.
+    """
+    home = Path(environment["PASANG_HOME"]).expanduser() if environment.get("PASANG_HOME") else default_home(environment)
+    home = home.absolute()
+    database = secret("PASANG_DATABASE_URL", environment)
+    folders = environment.get("PASANG_PLAYBOOKS")
+    return Settings(
+        home=home,
+        database_url=database or f"sqlite:///{home / 'pasang.sqlite3'}",
+        language=language_of(environment),
+        playbooks=tuple(Path(p) for p in folders.split(os.pathsep)) if folders else (Path("playbooks"),),
+        letterhead=load_letterhead(home / "settings.yaml"),
+    )
+
+
+def load_letterhead(path: Path) -> Letterhead:
+    """The ``letterhead:`` of a settings file; an empty one where there is no file.
+
+    Raises:
+        InputError: the file is not YAML, or a key under ``letterhead`` means nothing.
+    """
+    if not path.exists():
+        return Letterhead()
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        content = YAML(typ="safe").load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        raise InputError(
+            Text("berkas pengaturan tidak dapat dibaca", "the settings file cannot be read"),
+            where=str(path),
+            hint=Text("periksa penulisan YAML-nya", f"mend its YAML: {str(error).splitlines()[0]}"),
+        ) from error
+    head = content.get("letterhead", {}) if isinstance(content, dict) else None
+    known = Letterhead.__dataclass_fields__
+    unknown = sorted(set(head) - set(known)) if isinstance(head, dict) else ["letterhead"]
+    if not isinstance(head, dict) or unknown:
+        raise InputError(
+            Text(f"tidak dikenal: {', '.join(map(str, unknown))}", f"unknown: {', '.join(map(str, unknown))}"),
+            where=str(path),
+            hint=Text(f"yang dikenal: {', '.join(known)}", f"known: {', '.join(known)}"),
+        )
+    return Letterhead(**{k: tuple(map(str, v)) if isinstance(v, list) else str(v) for k, v in head.items()})
