@@ -1,0 +1,174 @@
+"""Linux: facts, packages and sockets, read from files where a file holds them."""
+
+from __future__ import annotations
+
+import os
+import platform
+
+from agent import program
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+
+    from agent.host.services import Services
+
+    class Package(NamedTuple):
+        """One row of dpkg's status."""
+
+        version: str
+        status: str
+        architecture: str
+
+    class Socket(NamedTuple):
+        """One socket that waits for others."""
+
+        protocol: str
+        address: str
+        port: int
+        inode: int
+else:
+    from collections import namedtuple
+
+    Package = namedtuple("Package", "version status architecture")
+    Socket = namedtuple("Socket", "protocol address port inode")
+
+DPKG_STATUS = "/var/lib/dpkg/status"
+
+
+class LinuxHost:
+    """This computer. ``root`` is the agent's own folder on it; everything kept there is removed by ``hosts clean``."""
+
+    os = "linux"
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.is_administrator = os.geteuid() == 0
+        self.payloads: Dict[str, Dict[str, Any]] = {}
+        self._services: Optional[Services] = None
+        self._packages: Optional[Tuple[Tuple[int, int, int], Dict[str, Package]]] = None
+
+    run = staticmethod(program.run)
+
+    def blob(self, digest: str) -> str:
+        """Where the bytes with this SHA-256 are kept (or would be)."""
+        return os.path.join(self.root, "blobs", digest)
+
+    def payload(self, name: str) -> Dict[str, Any]:
+        """A payload of the plan: ``digest``, ``size_bytes``, ``file``, ``format``, ``meta``."""
+        return self.payloads[name]
+
+    def facts(self) -> Dict[str, Any]:
+        """What ``when:`` and the form need to know of this computer."""
+        release = read_release()
+        name = os.uname()
+        return {
+            "os": "linux",
+            "distribution": release.get("ID", ""),
+            "like": release.get("ID_LIKE", "").split(),
+            "version": release.get("VERSION_ID", ""),
+            "title": release.get("PRETTY_NAME", ""),
+            "arch": {"amd64": "x86_64", "arm64": "aarch64"}.get(name.machine, name.machine),
+            "hostname": name.nodename,
+            "kernel": name.release,
+            "cpu_count": len(os.sched_getaffinity(0)),
+            "ram_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+            "python": platform.python_version(),
+            "init": "systemd" if os.path.isdir("/run/systemd/system") else "other",
+            "boot": boot_id(),
+            "administrator": self.is_administrator,
+        }
+
+    @property
+    def services(self) -> Services:
+        """The computer's service manager: systemd, the user's systemd, or plain processes of ours where there is none."""
+        if self._services is None:
+            from agent.host.services import services_of
+
+            self._services = services_of(self)
+        return self._services
+
+    def packages(self) -> Dict[str, Package]:
+        """Packages known to dpkg by name (``name:arch`` for a foreign or second architecture); empty where no dpkg is.
+
+        Read anew only when dpkg's file has changed.
+        """
+        try:
+            stat = os.stat(DPKG_STATUS)
+        except OSError:
+            return {}
+        stamp = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        if self._packages is None or self._packages[0] != stamp:
+            with open(DPKG_STATUS, encoding="utf-8", errors="replace") as file:
+                self._packages = (stamp, parse_status(file.read()))
+        return self._packages[1]
+
+    def listening(self) -> List[Socket]:
+        """Sockets that wait for others: TCP in LISTEN, UDP bound without a peer."""
+        found: List[Socket] = []
+        for protocol, path, wanted in (
+            ("tcp", "/proc/net/tcp", "0A"),
+            ("tcp", "/proc/net/tcp6", "0A"),
+            ("udp", "/proc/net/udp", "07"),
+            ("udp", "/proc/net/udp6", "07"),
+        ):
+            try:
+                with open(path, encoding="ascii") as file:
+                    rows = file.read().splitlines()[1:]
+            except OSError:
+                continue
+            for row in rows:
+                part = row.split()
+                if part[3] == wanted:
+                    address, port = part[1].rsplit(":", 1)
+                    found.append(Socket(protocol, address_of(address), int(port, 16), int(part[9])))
+        return found
+
+
+def read_release() -> Dict[str, str]:
+    """os-release(5) as a dict; empty where there is none."""
+    for path in ("/etc/os-release", "/usr/lib/os-release"):
+        try:
+            with open(path, encoding="utf-8") as file:
+                rows = [line.strip().split("=", 1) for line in file if "=" in line and not line.startswith("#")]
+        except OSError:
+            continue
+        return {key: value.strip("\"'") for key, value in rows}
+    return {}
+
+
+def boot_id() -> str:
+    """The kernel's name for this boot."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def parse_status(content: str) -> Dict[str, Package]:
+    """dpkg's status file as rows by package name.
+
+    Source: dpkg(1), deb-control(5): paragraphs apart by empty lines, ``Status: want flag state``.
+    """
+    found: Dict[str, Package] = {}
+    for paragraph in content.split("\n\n"):
+        row: Dict[str, str] = {}
+        for line in paragraph.split("\n"):
+            if line.startswith(("Package: ", "Status: ", "Version: ", "Architecture: ")):
+                key, value = line.split(": ", 1)
+                row[key] = value
+        if "Package" in row and "Status" in row:
+            name = row["Package"]
+            package = Package(row.get("Version", ""), row["Status"].split()[-1], row.get("Architecture", ""))
+            found[name if name not in found else name + ":" + package.architecture] = package
+    return found
+
+
+def address_of(hexadecimal: str) -> str:
+    """An address as /proc/net writes it (little-endian words), as people write it."""
+    import socket
+
+    words = [bytes.fromhex(hexadecimal[i : i + 8])[::-1] for i in range(0, len(hexadecimal), 8)]
+    raw = b"".join(words)
+    return socket.inet_ntop(socket.AF_INET if len(raw) == 4 else socket.AF_INET6, raw)
