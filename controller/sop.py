@@ -20,7 +20,7 @@ class Location(StrEnum):
     DATA_CENTER = "data_center"
 
     @property
-    def title(self) -> Text:
+    def printed(self) -> Text:
         """As the form prints it."""
         return _LOCATIONS[self]
 
@@ -33,7 +33,7 @@ class Actor(StrEnum):
     SUB_KOORDINATOR = "sub_koordinator"
 
     @property
-    def title(self) -> Text:
+    def printed(self) -> Text:
         """As the form prints it."""
         return _ACTORS[self]
 
@@ -271,9 +271,7 @@ def closing_step(location: Location) -> int:
 
 def standard_minutes(location: Location | None = None) -> int:
     """The standard times added up: of the whole procedure, or of the steps that exist at a location."""
-    return sum(
-        row.standard_minutes or 0 for row in STEPS if location is None or applies(row.no, location)
-    )
+    return sum(row.standard_minutes or 0 for row in STEPS if location is None or applies(row.no, location))
 
 
 def next_step(no: int, result: Result, *, location: Location, configure: bool = True) -> int | None:
