@@ -1,0 +1,382 @@
+"""Files put in place whole: written beside, made durable, then renamed; and what stood there before, kept and put back."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any, BinaryIO
+
+CHUNK_BYTES = 1024 * 1024
+
+
+def expand(path: str) -> str:
+    """``~/…`` as the home of the user the agent runs as; every other path as it is."""
+    return os.path.expanduser(path) if path == "~" or path.startswith("~/") else path
+
+
+def missing_parents(path: str) -> list[str]:
+    """The folders above ``path`` that do not exist yet, outermost first."""
+    missing: list[str] = []
+    folder = os.path.dirname(os.path.abspath(path))
+    while not os.path.lexists(folder):
+        missing.insert(0, folder)
+        folder = os.path.dirname(folder)
+    return missing
+
+
+def make_parents(path: str) -> None:
+    """Make the folders above ``path``, open to read for everybody, whatever the umask."""
+    for folder in missing_parents(path):
+        try:
+            os.mkdir(folder)
+        except FileExistsError:
+            continue
+        os.chmod(folder, 0o755)
+        sync_folder(os.path.dirname(folder))
+
+
+def remove_empty(folders: list[str]) -> list[str]:
+    """Remove folders of ours, innermost first, as far as nobody put anything into them.
+
+    Returns:
+        Those that are still there.
+    """
+    left: list[str] = []
+    for folder in reversed(folders):
+        try:
+            os.rmdir(folder)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EBUSY):
+                raise
+            left.append(folder)
+    return left
+
+
+def sync_folder(folder: str) -> None:
+    """Make the names in a folder durable."""
+    handle = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system that cannot sync a folder
+            raise
+    finally:
+        os.close(handle)
+
+
+def beside(path: str) -> str:
+    """The name under which a new ``path`` is written first: always the same one, so that a run that died leaves nothing."""
+    folder, name = os.path.split(path)
+    return os.path.join(folder, "." + name[:200] + ".pasang-new")
+
+
+def write(
+    path: str,
+    source: BinaryIO,
+    *,
+    mode: int,
+    owner: tuple[int, int] | None = None,
+    former: dict[str, Any] | None = None,
+) -> int:
+    """Put a file in place in one step: whoever looks sees the old one or the new one, never half of it.
+
+    Args:
+        path: where; a link there is replaced, not followed.
+        source: its content, read to the end.
+        mode: permissions.
+        owner: user and group by number; None: as the running user makes it.
+        former: a ``describe`` whose extended attributes and time are taken over.
+
+    Returns:
+        The size in bytes.
+    """
+    temporary = beside(path)
+    remove(temporary)
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    size_bytes = 0
+    try:
+        with os.fdopen(handle, "wb") as file:
+            while True:
+                chunk = source.read(CHUNK_BYTES)
+                if not chunk:
+                    break
+                file.write(chunk)
+                size_bytes += len(chunk)
+            file.flush()
+            if owner is not None:
+                os.fchown(file.fileno(), *owner)
+            os.fchmod(file.fileno(), mode)
+            if former is not None:
+                set_attributes(temporary, former.get("attributes", {}))
+                if "mtime_ns" in former:
+                    os.utime(temporary, ns=(former["mtime_ns"], former["mtime_ns"]))
+            os.fsync(file.fileno())
+        os.rename(temporary, path)
+    except BaseException:
+        remove(temporary)
+        raise
+    sync_folder(os.path.dirname(path))
+    return size_bytes
+
+
+def write_link(path: str, target: str) -> None:
+    """Let ``path`` be a symbolic link, in one step also where there is one already."""
+    temporary = beside(path)
+    remove(temporary)
+    os.symlink(target, temporary)
+    os.rename(temporary, path)
+    sync_folder(os.path.dirname(path))
+
+
+def remove(path: str) -> bool:
+    """Remove a file, a link or a whole tree, never following a link. False where nothing was there."""
+    try:
+        status = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    if not stat.S_ISDIR(status.st_mode):
+        os.unlink(path)
+        return True
+    with os.scandir(path) as entries:
+        names = [entry.path for entry in entries]
+    for name in names:
+        remove(name)
+    os.rmdir(path)
+    return True
+
+
+def digest_of(path: str) -> str:
+    """SHA-256 of a file, in hex."""
+    import hashlib
+
+    found = hashlib.sha256()
+    with open(path, "rb") as file:
+        while True:
+            chunk = file.read(CHUNK_BYTES)
+            if not chunk:
+                return found.hexdigest()
+            found.update(chunk)
+
+
+KINDS = {
+    stat.S_IFREG: "file",
+    stat.S_IFDIR: "directory",
+    stat.S_IFLNK: "link",
+}
+
+
+def describe(path: str) -> dict[str, Any]:
+    """What stands at a path, without its content; ``is`` is absent, file, directory, link or other."""
+    try:
+        status = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return {"path": path, "is": "absent"}
+    kind = KINDS.get(stat.S_IFMT(status.st_mode), "other")
+    found: dict[str, Any] = {
+        "path": path,
+        "is": kind,
+        "mode": stat.S_IMODE(status.st_mode),
+        "owner": [status.st_uid, status.st_gid],
+        "mtime_ns": status.st_mtime_ns,
+    }
+    if kind == "link":
+        found["target"] = os.readlink(path)
+    elif kind == "other":
+        found.update(type=stat.S_IFMT(status.st_mode), device=status.st_rdev)
+    else:
+        attributes = attributes_of(path)
+        if attributes:
+            found["attributes"] = attributes
+    return found
+
+
+def attributes_of(path: str) -> dict[str, str]:
+    """Extended attributes (ACLs and labels are among them) as hex; empty where the file system has none."""
+    found: dict[str, str] = {}
+    try:
+        for name in os.listxattr(path, follow_symlinks=False):
+            found[name] = os.getxattr(path, name, follow_symlinks=False).hex()
+    except OSError as error:
+        if error.errno not in (errno.ENOTSUP, errno.ENODATA, errno.EPERM, errno.EACCES):
+            raise
+    return found
+
+
+def set_attributes(path: str, attributes: dict[str, str]) -> None:
+    """Set extended attributes as far as this user and file system may: no file is lost over a label."""
+    for name, value in attributes.items():
+        try:
+            os.setxattr(path, name, bytes.fromhex(value), follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in (errno.ENOTSUP, errno.EPERM, errno.EACCES, errno.EINVAL):
+                raise
+
+
+def keep(path: str, folder: str) -> dict[str, Any]:
+    """Keep all that stands at ``path``, a whole tree where it is a directory, durably under ``folder``.
+
+    Returns:
+        What ``put_back`` needs, as JSON. Only of a tree's root; the rest stands in ``folder``.
+    """
+    former = describe(path)
+    if former["is"] == "file":
+        former["copy"] = copy_of(path, folder)
+    elif former["is"] == "directory":
+        import json
+
+        rows = list(walk(path, folder))
+        index = os.path.join(make_folder(folder), f"{len(os.listdir(folder))}.tree")
+        with open(index, "w", encoding="utf-8", errors="surrogateescape") as file:
+            for row in rows:
+                file.write(json.dumps(row) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        sync_folder(folder)
+        former["tree"] = index
+    return former
+
+
+def walk(path: str, folder: str) -> Iterator[dict[str, Any]]:
+    """The entries below a directory, parents first, with copies of the files."""
+    with os.scandir(path) as entries:
+        names = sorted(entry.path for entry in entries)
+    for name in names:
+        row = describe(name)
+        if row["is"] == "file":
+            row["copy"] = copy_of(name, folder)
+        yield row
+        if row["is"] == "directory":
+            yield from walk(name, folder)
+
+
+def make_folder(folder: str) -> str:
+    """The folder, made where it is not there, for its owner only."""
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    return folder
+
+
+def copy_of(path: str, folder: str) -> str:
+    """A durable copy of a file's content under a new name in ``folder``."""
+    target = os.path.join(make_folder(folder), f"{len(os.listdir(folder))}.copy")
+    with open(path, "rb") as source, open(target, "xb") as copy:
+        os.fchmod(copy.fileno(), 0o600)
+        while True:
+            chunk = source.read(CHUNK_BYTES)
+            if not chunk:
+                break
+            copy.write(chunk)
+        copy.flush()
+        os.fsync(copy.fileno())
+    sync_folder(folder)
+    return target
+
+
+def put_back(former: dict[str, Any]) -> bool:
+    """Let a path be again what ``keep`` found there, byte for byte, with mode, owner, time and attributes.
+
+    A directory of ours that others have put something into stays where nothing was before.
+
+    Returns:
+        Whether anything had to be done.
+
+    Raises:
+        OSError: it could not.
+    """
+    path = former["path"]
+    now = describe(path)
+    remove(beside(path))
+    if former["is"] == "absent":
+        return _put_back_absence(path, now)
+    if now["is"] == "directory" and former["is"] != "directory":
+        os.rmdir(path)  # never a tree: whoever filled it since loses nothing
+    make_parents(path)
+    if former["is"] == "file":
+        if now == {key: value for key, value in former.items() if key != "copy"} and same_bytes(path, former["copy"]):
+            return False
+        with open(former["copy"], "rb") as source:
+            write(path, source, mode=former["mode"], owner=owned(former), former=former)
+        return True
+    if former["is"] == "link":
+        if now == former:
+            return False
+        write_link(path, former["target"])
+        os.chown(path, *former["owner"], follow_symlinks=False)
+        os.utime(path, ns=(former["mtime_ns"], former["mtime_ns"]), follow_symlinks=False)
+        return True
+    if former["is"] == "directory":
+        return _put_back_tree(former, now)
+    if now["is"] == "absent":
+        os.mknod(path, former["type"] | former["mode"], former["device"])
+    restore_metadata(former)
+    return now != former
+
+
+def _put_back_absence(path: str, now: dict[str, Any]) -> bool:
+    if now["is"] == "absent":
+        return False
+    if now["is"] == "directory":
+        return path not in remove_empty([path])
+    os.unlink(path)
+    sync_folder(os.path.dirname(path))
+    return True
+
+
+def _put_back_tree(former: dict[str, Any], now: dict[str, Any]) -> bool:
+    import json
+
+    path = former["path"]
+    changed = bool(now != {key: value for key, value in former.items() if key != "tree"})
+    if now["is"] != "directory":
+        remove(path)
+        os.mkdir(path, 0o700)
+    with open(former["tree"], encoding="utf-8", errors="surrogateescape") as file:
+        rows = [json.loads(line) for line in file]
+    for row in rows:
+        if row["is"] != "directory":
+            changed = put_back(row) or changed
+        elif not os.path.isdir(row["path"]) or os.path.islink(row["path"]):
+            remove(row["path"])
+            os.mkdir(row["path"], 0o700)
+            changed = True
+    for row in reversed([former, *(row for row in rows if row["is"] == "directory")]):
+        restore_metadata(row)  # innermost first: filling a folder changes its time
+    return changed
+
+
+def restore_metadata(former: dict[str, Any]) -> None:
+    """Mode, owner, attributes and time of what is no link."""
+    path = former["path"]
+    owner = owned(former)
+    if owner is not None:
+        os.chown(path, *owner)
+    os.chmod(path, former["mode"])
+    set_attributes(path, former.get("attributes", {}))
+    os.utime(path, ns=(former["mtime_ns"], former["mtime_ns"]))
+
+
+def owned(former: dict[str, Any]) -> tuple[int, int] | None:
+    """The owner to set: None where this user could not set it and need not, the file being their own anyway."""
+    uid, gid = former["owner"]
+    if os.geteuid() != 0 and uid == os.geteuid() and (gid == os.getegid() or gid not in os.getgroups()):
+        return None
+    return uid, gid
+
+
+def same_bytes(left: str, right: str) -> bool:
+    """Whether two files have the same content."""
+    with open(left, "rb") as one, open(right, "rb") as other:
+        if os.fstat(one.fileno()).st_size != os.fstat(other.fileno()).st_size:
+            return False
+        while True:
+            chunk = one.read(CHUNK_BYTES)
+            if chunk != other.read(CHUNK_BYTES):
+                return False
+            if not chunk:
+                return True
