@@ -17,6 +17,11 @@ A kind is a module with these functions; ``spec`` is the plan's ACTION, normalis
 ``undo(entry, host) -> dict``
     Takes the effect back by what ``capture`` kept; the answer is evidence. May be called after an ``apply`` that never
     began, died in the middle, or after an ``undo`` that did. Raises ``ActionFailed`` where it could not.
+``absent(spec, host) -> dict | None``
+    The entry with which ``undo`` removes what is there although no run of ours put it there; None where the kind
+    cannot know how.
+
+An entry with ``"late": true`` is undone after all the others (a service that must read its restored files again).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import platform
+import sys
 
 from agent import program
 
@@ -45,10 +45,29 @@ class LinuxHost:
         self.root = root
         self.is_administrator = os.geteuid() == 0
         self.payloads: Dict[str, Dict[str, Any]] = {}
+        self.psutil_digest: Optional[str] = None
         self._services: Optional[Services] = None
         self._packages: Optional[Tuple[Tuple[int, int, int], Dict[str, Package]]] = None
 
     run = staticmethod(program.run)
+
+    def boot_id(self) -> str:
+        """The kernel's name for this boot."""
+        return boot_id()
+
+    def psutil(self) -> Any:
+        """The psutil module, out of the wheel that was sent; None where there is none for this computer."""
+        if self.psutil_digest and os.path.exists(self.blob(self.psutil_digest)):
+            home = os.path.join(self.root, "psutil", self.psutil_digest)
+            if not os.path.isdir(home):
+                unpack_wheel(self.blob(self.psutil_digest), home)
+            if home not in sys.path:
+                sys.path.insert(1, home)
+        try:
+            import psutil
+        except ImportError:
+            return None
+        return psutil
 
     def blob(self, digest: str) -> str:
         """Where the bytes with this SHA-256 are kept (or would be)."""
@@ -73,7 +92,7 @@ class LinuxHost:
             "kernel": name.release,
             "cpu_count": len(os.sched_getaffinity(0)),
             "ram_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-            "python": platform.python_version(),
+            "python": "%d.%d.%d" % sys.version_info[:3],
             "init": "systemd" if os.path.isdir("/run/systemd/system") else "other",
             "boot": boot_id(),
             "administrator": self.is_administrator,
@@ -135,6 +154,21 @@ def read_release() -> Dict[str, str]:
             continue
         return {key: value.strip("\"'") for key, value in rows}
     return {}
+
+
+def unpack_wheel(archive: str, home: str) -> None:
+    """Unpack a wheel after checking that it is the one its name says."""
+    import zipfile
+
+    from agent.digest import sha256_of_file
+
+    if sha256_of_file(archive) != os.path.basename(archive):
+        os.unlink(archive)
+        return
+    part = f"{home}.{os.getpid()}"
+    with zipfile.ZipFile(archive) as wheel:
+        wheel.extractall(part)  # noqa: S202 - of our own making, and its digest was checked
+    os.rename(part, home)
 
 
 def boot_id() -> str:

@@ -1,0 +1,284 @@
+"""The agent's two lives: ``contact`` on the controller's line, and ``run`` in a process that outlives it.
+
+A contact works by itself for as long as it only looks. Before the first effect it hands the run to a detached process and
+follows that one's journal; whoever comes later does the same from any record on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+
+from agent import lock
+from agent.host import this_host
+from agent.inbox import Inbox, Outbox
+from agent.journal import Journal, ended, read_lines
+from agent.ledger import Ledger
+from agent.procedure import Procedure
+from agent.protocol import VERSION, encode, text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, BinaryIO, Dict, List
+
+    from agent.host import Host
+
+POLL_S = 0.01
+"""How often a follower looks for new records: a stat and a read, some 10 µs."""
+PATIENCE_S = 15.0
+"""How long a detached process may take to show itself."""
+
+
+class Detach(Exception):
+    """The next thing is an effect: it belongs to a process that outlives the line."""
+
+
+def contact(job: Dict[str, Any], stream: BinaryIO) -> None:
+    """One contact of a controller: begin or go on with a run, follow it to its end; or look, or clean up.
+
+    Args:
+        job: the first frame: ``do``, ``id``, ``root``, ``from`` (records the controller already has), ``plan`` …
+        stream: what the controller sends after it.
+    """
+    outbox = Outbox(sys.stdout.buffer)
+    try:
+        if job.get("protocol") != VERSION:
+            raise ValueError(f"protocol {job.get('protocol')}, this agent speaks {VERSION}")
+        host = this_host(job["root"])
+        host.psutil_digest = job.get("psutil")
+        {"run": do_run, "facts": do_facts, "clean": do_clean, "stop": do_facts}[job["do"]](job, host, Inbox(stream, outbox, job["root"]), outbox)
+    except lock.Held as held:
+        who = held.holder
+        reason = text(
+            f"komputer sedang dikerjakan oleh {who.get('owner')} (proses {who.get('run')}) sejak {who.get('since')}",
+            f"{who.get('owner')} has been at work on this computer since {who.get('since')} (run {who.get('run')})",
+        )
+        outbox.send({"answer": "fault", "code": "busy", "holder": who, "reason": reason})
+    except OSError as error:
+        reason = text(f"penyimpanan agen: {error}", f"the agent's storage: {error}")
+        outbox.send({"answer": "fault", "code": "storage", "reason": reason})
+    except (BrokenPipeError, KeyboardInterrupt):
+        return
+    outbox.send({"answer": "end"})
+
+
+def do_facts(job: Dict[str, Any], host: Host, inbox: Inbox, outbox: Outbox) -> None:
+    """The computer's facts, and who holds it."""
+    outbox.send({"answer": "facts", "facts": host.facts(), "holder": lock.read(host.root)})
+
+
+def do_clean(job: Dict[str, Any], host: Host, inbox: Inbox, outbox: Outbox) -> None:
+    """Remove what is kept here; what installed software needs for its way back only where ``all`` is asked for."""
+    from agent.cleaning import clean
+
+    lock.take(host.root, job["id"], job["owner"])
+    removed_bytes = clean(host.root, keep_days=0, everything=bool(job.get("all")))
+    lock.release(host.root)
+    outbox.send({"answer": "cleaned", "removed_bytes": removed_bytes})
+
+
+def do_run(job: Dict[str, Any], host: Host, inbox: Inbox, outbox: Outbox) -> None:
+    """Carry out a plan as far as nothing is changed, hand the rest over, and follow."""
+    folder = os.path.join(host.root, "runs", job["id"])
+    path = os.path.join(folder, "journal.ndjson")
+    if job.get("plan") is not None and not os.path.exists(path):
+        os.makedirs(folder, exist_ok=True)
+        write_plan(folder, job["plan"], job)
+    if not os.path.exists(os.path.join(folder, "plan.json")):
+        outbox.send({"answer": "fault", "code": "no_run", "reason": text("tidak ada pekerjaan ini di komputer", "this run is not on the computer")})
+        return
+    plan = read_plan(folder)
+    if job.get("decision") and plan.get("decision") is None:
+        plan["decision"] = job["decision"]
+        write_plan(folder, plan, job)
+    records = [record for _, record in read_lines(path)] if os.path.exists(path) else []
+    if ended(records) or holder_runs(host.root, job["id"]):
+        follow(host, job, outbox, inbox)
+        return
+    if Ledger(records).effects:
+        detach(host, folder, job)
+        follow(host, job, outbox, inbox)
+        return
+    lock.take(host.root, job["id"], job["owner"])
+    for record in records[job["from"] :]:
+        outbox.send(record)
+    journal = Journal(path, secrets=plan.get("secrets", ()), on_append=outbox.line)
+
+    def gate() -> None:
+        if plan["mode"] == "install":
+            inbox.fetch_payloads(plan, procedure.variant, host)
+        raise Detach
+
+    procedure = Procedure(plan, host, journal, folder=folder, gate=gate)
+    procedure.note("agent_started", **about(host, detached=False, resumed=bool(records)), agent=job["agent"])
+    try:
+        procedure.carry_out()
+    except Detach:
+        times = os.times()
+        procedure.note("detached", cpu_seconds=round(times.user + times.system, 3))
+        job["from"] = len(journal.records)
+        journal.close()
+        lock.release(host.root)
+        outbox.flush()
+        detach(host, folder, job)
+        follow(host, job, outbox, inbox)
+        return
+    journal.close()
+    tidy(host, plan)
+    lock.release(host.root)
+
+
+def run(folder: str) -> None:
+    """The detached life: take the lock, go on from the journal, end."""
+    root = os.path.dirname(os.path.dirname(folder))
+    with open(os.path.join(folder, "job.json"), encoding="utf-8") as file:
+        job = json.load(file)
+    host = this_host(root)
+    host.psutil_digest = job.get("psutil")
+    plan = read_plan(folder)
+    lock.take(root, job["id"], job["owner"])
+    journal = Journal(os.path.join(folder, "journal.ndjson"), secrets=plan.get("secrets", ()))
+    try:
+        if ended(journal.records):
+            return
+        procedure = Procedure(plan, host, journal, folder=folder, gate=lambda: None)
+        again = any(r["type"] == "agent_started" and r["detached"] for r in journal.records)
+        procedure.note("agent_started", **about(host, detached=True, resumed=again), agent=job["agent"])
+        procedure.carry_out()
+    finally:
+        journal.close()
+        lock.release(root)
+    tidy(host, plan)
+
+
+def about(host: Host, *, detached: bool, resumed: bool) -> Dict[str, Any]:
+    """Who carries the run out: for its first record."""
+    return {
+        "protocol": VERSION,
+        "python": "%d.%d.%d" % sys.version_info[:3],
+        "boot": host.boot_id(),
+        "pid": os.getpid(),
+        "detached": detached,
+        "resumed": resumed,
+    }
+
+
+def write_plan(folder: str, plan: Dict[str, Any], job: Dict[str, Any]) -> None:
+    """Keep the plan and what a later process must know of the job, before anything is done by them."""
+    kept = {key: job.get(key) for key in ("id", "owner", "agent", "psutil")}
+    for name, content in (("job.json", kept), ("plan.json", plan)):
+        path = os.path.join(folder, name)
+        with open(path + ".part", "wb") as file:
+            file.write(encode(content))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(path + ".part", path)
+
+
+def read_plan(folder: str) -> Dict[str, Any]:
+    """The plan of a run."""
+    with open(os.path.join(folder, "plan.json"), encoding="utf-8") as file:
+        plan: Dict[str, Any] = json.load(file)
+    return plan
+
+
+def holder_runs(root: str, run_id: str) -> bool:
+    """Whether a living process of this run is at work."""
+    holder = lock.read(root)
+    return bool(holder) and holder["run"] == run_id
+
+
+def detach(host: Host, folder: str, job: Dict[str, Any]) -> None:
+    """Start ``run`` in a process that outlives this line: a unit of systemd's where it runs and we may, else a new session."""
+    home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    code = f"import sys;sys.path.insert(0,{home!r});from agent.__main__ import main;main()"
+    argv = [sys.executable, "-I", "-S", "-c", code, "run", folder]
+    if host.is_administrator and os.path.isdir("/run/systemd/system"):
+        unit = "pasang-" + "".join(c if c.isalnum() or c in "-." else "-" for c in job["id"])
+        options = ["--quiet", "--no-block", "--collect", "--unit=" + unit, "--description=Pasang " + job["id"]]
+        # Daemons that an installer leaves running are not ours to kill; an agent that is killed comes back.
+        options += ["--property=KillMode=process", "--property=Restart=on-failure", "--property=RestartSec=2"]
+        if host.run(["systemd-run", *options, *argv], timeout_s=30).ok:
+            return
+    new_session(argv, os.path.join(folder, "agent.log"))
+
+
+def new_session(argv: List[str], log: str) -> None:
+    """Start a program in a session of its own, twice forked, so that nothing of ours is its parent."""
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        return
+    try:
+        os.setsid()
+        if os.fork():
+            os._exit(0)
+        with open(os.devnull, "rb") as nothing, open(log, "ab") as output:
+            os.dup2(nothing.fileno(), 0)
+            os.dup2(output.fileno(), 1)
+            os.dup2(output.fileno(), 2)
+        os.chdir("/")
+        os.execv(argv[0], argv)  # noqa: S606 - no shell is what we want
+    finally:
+        os._exit(127)
+
+
+def follow(host: Host, job: Dict[str, Any], outbox: Outbox, inbox: Inbox) -> None:
+    """Send the journal from ``job["from"]`` on, until the run has ended or waits for a person, or the controller has gone."""
+    path = os.path.join(host.root, "runs", job["id"], "journal.ndjson")
+    skip, last, rest = job["from"], "", b""
+    seen_at = time.monotonic()
+    with open(path, "rb") as file:
+        while True:
+            data = file.read()
+            if data:
+                *lines, rest = (rest + data).split(b"\n")
+                for line in lines:
+                    if skip:
+                        skip -= 1
+                    else:
+                        outbox.line(line + b"\n")
+                    last = line.decode("utf-8", "replace")
+                outbox.flush()
+                seen_at = time.monotonic()
+                if '"type":"run_ended"' in last:
+                    return
+                continue
+            if inbox.is_closed():
+                return
+            if time.monotonic() - seen_at > 1 and not holder_runs(host.root, job["id"]):
+                if '"type":"waiting"' in last:
+                    return
+                if time.monotonic() - seen_at > PATIENCE_S:
+                    reason = text("agen berhenti di tengah pekerjaan; jalankan pasang resume", "the agent stopped in the middle; run pasang resume")
+                    outbox.send({"answer": "fault", "code": "agent_stopped", "reason": reason})
+                    return
+            time.sleep(POLL_S)
+
+
+def tidy(host: Host, plan: Dict[str, Any]) -> None:
+    """Remove what is older than the plan wants kept."""
+    keep_days = (plan.get("policy") or {}).get("keep_days", 30)
+    stamp = os.path.join(host.root, "tidied")
+    if os.path.exists(stamp) and time.time() - os.path.getmtime(stamp) < 86400:
+        return
+    from agent.cleaning import clean
+
+    clean(host.root, keep_days=keep_days, everything=False)
+    with open(stamp, "wb"):
+        os.utime(stamp)
+
+
+def main() -> None:
+    """``run FOLDER``: the detached life, by hand or by systemd."""
+    if len(sys.argv) != 3 or sys.argv[1] != "run":
+        sys.stderr.write("usage: run FOLDER\n")
+        raise SystemExit(2)
+    os.umask(0o077)
+    run(sys.argv[2])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""What the agent keeps on the computer, removed by age or by hand."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Set
+
+
+def clean(root: str, *, keep_days: float, everything: bool) -> int:
+    """Remove payloads, old agents and finished runs that nobody has used for ``keep_days``; the bytes that went.
+
+    What installed software needs for its way back stays, unless ``everything`` is to go.
+    """
+    before_bytes = size_of(root)
+    if everything:
+        for name in os.listdir(root):
+            if name != "lock":
+                remove(os.path.join(root, name))
+        return before_bytes - size_of(root)
+    kept = runs_of_installed(root)
+    oldest = time.time() - keep_days * 86400
+    running = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    for folder in ("blobs", "agent", "psutil", "runs"):
+        base = os.path.join(root, folder)
+        for name in os.listdir(base) if os.path.isdir(base) else []:
+            path = os.path.join(base, name)
+            is_old = os.lstat(path).st_mtime < oldest
+            if is_old and path not in kept and path != running and (folder != "runs" or is_ended(path)):
+                remove(path)
+    return before_bytes - size_of(root)
+
+
+def is_ended(folder: str) -> bool:
+    """Whether a run came to its end."""
+    try:
+        with open(os.path.join(folder, "journal.ndjson"), "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - 65536))
+            return b'"type":"run_ended"' in file.read()
+    except OSError:
+        return True
+
+
+def runs_of_installed(root: str) -> Set[str]:
+    """The folders of runs whose undo log is still needed."""
+    found: Set[str] = set()
+    base = os.path.join(root, "installed")
+    for name in os.listdir(base) if os.path.isdir(base) else []:
+        try:
+            with open(os.path.join(base, name), encoding="utf-8") as file:
+                found.update(run["folder"] for run in json.load(file)["runs"])
+        except (OSError, ValueError, KeyError):
+            continue
+    return found
+
+
+def size_of(root: str) -> int:
+    """The bytes of all files below a folder."""
+    return sum(os.lstat(os.path.join(f, n)).st_size for f, _, names in os.walk(root) for n in names)
+
+
+def remove(path: str) -> None:
+    """Remove a file or a tree."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        os.unlink(path)

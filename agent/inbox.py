@@ -1,0 +1,121 @@
+"""The line to the controller, as the agent holds it: what comes in (payloads) and what goes out (records, answers)."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+
+from agent.digest import sha256_of_file
+from agent.protocol import CHUNK_BYTES, ProtocolError, encode, read_frame, text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, BinaryIO, Dict, List
+
+    from agent.host import Host
+
+FLUSH_S = 0.05
+"""Lines written within this time go out together: a packet each would cost the controller more than the work."""
+
+
+class Outbox:
+    """Lines to the controller."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._flushed_at = time.monotonic()
+
+    def send(self, frame: Dict[str, Any]) -> None:
+        """One frame, at once."""
+        self._stream.write(encode(frame))
+        self.flush()
+
+    def line(self, line: bytes) -> None:
+        """One line as it is, with others that come soon."""
+        self._stream.write(line)
+        if time.monotonic() - self._flushed_at > FLUSH_S:
+            self.flush()
+
+    def flush(self) -> None:
+        """Everything written so far, now."""
+        self._stream.flush()
+        self._flushed_at = time.monotonic()
+
+
+class Inbox:
+    """What the controller sends after the job."""
+
+    def __init__(self, stream: BinaryIO, outbox: Outbox, root: str) -> None:
+        self._stream = stream
+        self._outbox = outbox
+        self._blobs = os.path.join(root, "blobs")
+
+    def is_closed(self) -> bool:
+        """Whether the controller has gone. It sends nothing while it follows, so whatever can be read is the end."""
+        ready, _, _ = select.select([self._stream], [], [], 0)
+        return bool(ready) and not self._stream.read1(1)  # type: ignore[attr-defined]
+
+    def fetch_payloads(self, plan: Dict[str, Any], variant: Dict[str, Any], host: Host) -> None:
+        """Ask for the payloads of a variant that are not here, from where an earlier try stopped.
+
+        Raises:
+            StepFailed: the disk is full, or what arrived is not what was promised.
+            ProtocolError: the controller sent something else.
+        """
+        missing = [plan["payloads"][n]["digest"] for n in payloads_of(variant)]
+        missing = [d for d in dict.fromkeys(missing) if not os.path.exists(host.blob(d))]
+        if missing:
+            self._outbox.send({"answer": "need", "blobs": [{"blob": d, "offset": self._have(d)} for d in missing]})
+            for digest in missing:
+                self._receive(digest)
+        for name in payloads_of(variant):
+            os.utime(host.blob(plan["payloads"][name]["digest"]))
+
+    def _have(self, digest: str) -> int:
+        part = os.path.join(self._blobs, digest + ".part")
+        return os.path.getsize(part) if os.path.exists(part) else 0
+
+    def _receive(self, digest: str) -> None:
+        frame = read_frame(self._stream)
+        if frame is None or frame.get("blob") != digest:
+            raise ProtocolError("the controller did not send what was asked for")
+        path = os.path.join(self._blobs, digest)
+        part, left = path + ".part", int(frame["size"])
+        try:
+            with open(part, "r+b" if os.path.exists(part) else "wb") as file:
+                file.truncate(int(frame["offset"]))
+                file.seek(int(frame["offset"]))
+                while left:
+                    data = self._stream.read1(min(left, CHUNK_BYTES))  # type: ignore[attr-defined]
+                    if not data:
+                        raise ProtocolError("the line ended within a payload")
+                    file.write(data)
+                    left -= len(data)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            os.unlink(part)
+            raise failed(text(f"kiriman tidak dapat disimpan: {error}", f"what was sent cannot be stored: {error}")) from error
+        if sha256_of_file(part) != digest:
+            os.unlink(part)
+            raise failed(text("kiriman rusak di perjalanan", "what was sent arrived damaged"))
+        os.rename(part, path)
+
+
+def failed(reason: Dict[str, str]) -> Exception:
+    """The failure of step 5 for a reason."""
+    from agent.procedure import StepFailed
+
+    return StepFailed(5, reason)
+
+
+def payloads_of(variant: Dict[str, Any]) -> List[str]:
+    """The names of the payloads that a variant's actions use, in order."""
+    sections = [variant.get("install") or [], variant.get("run") or [], (variant.get("configure") or {}).get("actions") or []]
+    names: List[str] = []
+    for spec in (s for section in sections for s in section):
+        names += spec.get("payloads") or []
+        if spec.get("payload"):
+            names.append(spec["payload"])
+    return list(dict.fromkeys(names))

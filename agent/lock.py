@@ -1,0 +1,106 @@
+"""One run at a time on a computer: a lock that says whose it is, since when, and until when.
+
+The file holds the holder; ``flock`` only guards the moment of changing it. A holder that is dead (its process gone, the
+computer booted since) or past its time no longer holds.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+
+from agent.host.linux import boot_id
+from agent.journal import now
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterator, Optional
+
+from contextlib import contextmanager
+
+LEASE_S = 6 * 3600
+"""How long a holder counts whose process cannot be seen to be dead."""
+
+
+class Held(Exception):
+    """Somebody else holds the computer; ``holder`` says who."""
+
+    def __init__(self, holder: Dict[str, Any]) -> None:
+        super().__init__("the computer is held")
+        self.holder = holder
+
+
+def started_at(pid: int) -> Optional[str]:
+    """When a process began, in the kernel's ticks since boot; None where it is gone. Source: proc(5), stat, field 22."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            return file.read().rsplit(")", 1)[1].split()[19]
+    except (OSError, IndexError):
+        return None
+
+
+def alive(holder: Dict[str, Any]) -> bool:
+    """Whether the holder's process still lives."""
+    return holder.get("boot") == boot_id() and holder.get("began") is not None and started_at(holder["pid"]) == holder["began"]
+
+
+def holds(holder: Dict[str, Any]) -> bool:
+    """Whether the holder still counts."""
+    return bool(holder) and alive(holder) and time.time() < holder["until"]
+
+
+@contextmanager
+def changing(path: str) -> Iterator[Dict[str, Any]]:
+    """The lock's content, changed by nobody else meanwhile; what is in the dict at the end is written."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        try:
+            holder = json.loads(os.read(fd, 65536) or b"{}")
+        except ValueError:
+            holder = {}
+        before = dict(holder)
+        yield holder
+        if holder != before:
+            data = json.dumps(holder).encode()
+            os.lseek(fd, 0, os.SEEK_SET)
+            os.ftruncate(fd, 0)
+            os.write(fd, data)
+    finally:
+        os.close(fd)
+
+
+def take(root: str, run: str, owner: str) -> None:
+    """Hold the computer for a run; the same run may take it again, in the same process or a later one.
+
+    Raises:
+        Held: another run holds it, or another process of this run is at work.
+    """
+    with changing(os.path.join(root, "lock")) as holder:
+        if holds(holder) and holder["pid"] != os.getpid():
+            raise Held(dict(holder))
+        holder.clear()
+        holder.update(
+            run=run,
+            owner=owner,
+            since=now(),
+            until=time.time() + LEASE_S,
+            pid=os.getpid(),
+            began=started_at(os.getpid()),
+            boot=boot_id(),
+        )
+
+
+def release(root: str) -> None:
+    """Let go of the computer, where this process holds it."""
+    with changing(os.path.join(root, "lock")) as holder:
+        if holder.get("pid") == os.getpid():
+            holder.clear()
+
+
+def read(root: str) -> Dict[str, Any]:
+    """Who holds the computer, or an empty dict."""
+    with changing(os.path.join(root, "lock")) as holder:
+        return dict(holder) if holds(holder) else {}

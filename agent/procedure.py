@@ -1,0 +1,485 @@
+"""Steps 4 to 11 of the procedure on this computer, and the way back.
+
+Every method does what the journal says is not done yet, so that a run which was interrupted anywhere goes on by calling
+``carry_out`` again. The order around an effect is always: detect, capture, *intent on the disk*, apply, verify, *effect on
+the disk*.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from agent import requirements, snapshot
+from agent.actions import ActionFailed, action
+from agent.actions import KINDS as ACTIONS
+from agent.ledger import Ledger
+from agent.platforms import matches
+from agent.probes import probe
+from agent.protocol import text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+
+    from agent.actions import Detection
+    from agent.host import Host
+    from agent.journal import Journal
+    from agent.ledger import Effect
+
+AFTER_A_CHANGE = ("reloaded", "restarted")
+"""States of a service that are effects of their own, wanted where something before them in the section changed."""
+
+
+class StepFailed(Exception):
+    """A step did not succeed: the software is taken back."""
+
+    def __init__(self, step: int, reason: Dict[str, str]) -> None:
+        super().__init__(reason["en"])
+        self.step = step
+        self.reason = reason
+
+
+class Waiting(Exception):
+    """A person must decide before the run can go on."""
+
+
+class Procedure:
+    """One plan on one computer."""
+
+    def __init__(self, plan: Dict[str, Any], host: Host, journal: Journal, *, folder: str, gate: Callable[[], None]) -> None:
+        """Set up; nothing happens before ``carry_out``.
+
+        Args:
+            plan: as in ``docs/records.md``.
+            host: this computer.
+            journal: the run's, open for writing; what stands in it is not done again.
+            folder: the run's own folder.
+            gate: called before the first effect; it may raise to hand the rest to a process that outlives the line.
+        """
+        self.plan = plan
+        self.host = host
+        self.journal = journal
+        self.folder = folder
+        self.gate = gate
+        self.ledger = Ledger(journal.records)
+        self.variant: Dict[str, Any] = {}
+        self.facts: Dict[str, Any] = {}
+        host.payloads = plan["payloads"]
+
+    def carry_out(self) -> None:
+        """Do what the plan's mode asks, to the ``run_ended`` record, or to ``waiting`` for a decision.
+
+        Raises:
+            OSError: the journal cannot be written.
+        """
+        self.facts = self.host.facts()
+        chosen = self.choose_variant()
+        if not chosen:
+            self.end("not_eligible", 4, (self.ledger.variant or {}).get("reason"))
+            return
+        try:
+            getattr(self, "do_" + self.plan["mode"])()
+        except Waiting:
+            self.note("waiting", outcome="awaiting_decision", step=9)
+
+    # -- what each mode does -------------------------------------------------------------------------------------------
+
+    def do_check(self) -> None:
+        """Step 4 alone."""
+        unmet = self.check_requirements()
+        self.end("not_eligible" if unmet else "eligible", 4, unmet)
+
+    def do_plan(self) -> None:
+        """Step 4, and what every action would find; changes nothing."""
+        unmet = self.check_requirements()
+        present = [self.detect(5, "install", i, s).present for i, s in enumerate(self.section("install"))]
+        for step, section in ((6, "run"), (10, "configure")):
+            present += [self.detect(step, section, i, s).present for i, s in self.actions(section)]
+        self.end("not_eligible" if unmet else "already_installed" if all(present) else "eligible", 4, unmet)
+
+    def do_verify(self) -> None:
+        """The default test, and the verification of the configuration, of what is installed."""
+        if not self.is_installed():
+            reason = text("perangkat lunak belum terpasang", "the software is not installed")
+            self.end("not_installed", 7, reason)
+            return
+        try:
+            self.test()
+            self.visit(11, lambda: self.ask_all(11, "verify"))
+        except StepFailed as failure:
+            self.end("verify_failed", failure.step, failure.reason)
+        else:
+            self.end("verified", 11, None)
+
+    def do_uninstall(self) -> None:
+        """Step 8 by hand."""
+        from agent.rollback import uninstall
+
+        uninstall(self)
+
+    def do_install(self) -> None:
+        """Steps 4 to 11; whatever fails after step 4 ends in step 8."""
+        from agent.rollback import keep_record, take_back
+
+        failed_step = self.ledger.failed_step
+        if failed_step and not (failed_step["step"] == 11 and self.ledger.visits(10) < self.configure_limit()):
+            self.loop(failed_step["step"], 8, failed_step["reason"])
+        failure = self.ledger.failure
+        if failure is None:
+            unmet = self.check_requirements()
+            if unmet:
+                self.loop(4, 1, unmet)
+                self.end("not_eligible", 4, unmet)
+                return
+            try:
+                self.put_in_place()
+                self.start()
+                self.test()
+                if self.decide():
+                    self.configure()
+            except StepFailed as failed:
+                self.loop(failed.step, 8, failed.reason)
+                failure = self.ledger.failure
+        if failure is not None:
+            take_back(self, failure)
+            return
+        changed = any(effect.result == "changed" for effect in self.ledger.effects)
+        if changed:
+            keep_record(self)
+        self.end("installed" if changed else "already_installed", self.plan_last_step(), None)
+
+    # -- the steps -----------------------------------------------------------------------------------------------------
+
+    def choose_variant(self) -> bool:
+        """The first variant whose ``when`` holds here; False where none does."""
+        known = self.ledger.variant
+        if known is None:
+            self.note("facts", step=4, **self.facts)
+            reason = None
+            for index, variant in enumerate(self.plan["variants"]):
+                holds, why = matches(variant.get("when", {}), self.facts)
+                if holds:
+                    self.note("variant_chosen", step=4, index=index, when=variant.get("when", {}), since=self.since_now(variant))
+                    break
+                reason = reason or why
+            else:
+                self.note("variant_chosen", step=4, index=None, when={}, reason=reason, since=self.since_now({}))
+            known = self.ledger.variant
+        if known is None or known["index"] is None:
+            return False
+        self.variant = self.plan["variants"][known["index"]]
+        return True
+
+    def since_now(self, variant: Dict[str, Any]) -> Dict[str, Any]:
+        """Where the run begins: the time, and the size of every log that a probe will read."""
+        logs = {}
+        for spec in variant.get("test", []) + variant.get("verify", []) + variant.get("run", []):
+            if spec["kind"] == "log" and spec.get("path"):
+                path = os.path.expanduser(spec["path"])
+                logs[spec["path"]] = os.path.getsize(path) if os.path.exists(path) else 0
+        return {"at": time.time(), "logs": logs}
+
+    def check_requirements(self) -> Optional[Dict[str, str]]:
+        """Step 4: None where everything needed is there, else why not."""
+        if self.ledger.result(4) == "ok":
+            return None
+        self.begin_step(4)
+        unmet: List[Dict[str, str]] = []
+        already = self.is_installed()
+        for row in requirements.check(self.plan, self.variant, self.host, self.facts, already=already):
+            self.note("requirement", step=4, **row)
+            if row["verdict"] == "not_met":
+                unmet.append(row["reason"] or row["title"])
+        reason = join(unmet)
+        self.end_step(4, "not_met" if reason else "ok", reason)
+        return reason
+
+    def put_in_place(self) -> None:
+        """Step 5."""
+        self.visit(5, lambda: self.apply_all(5, "install"))
+
+    def start(self) -> None:
+        """Step 6: started, and it stays up."""
+        self.visit(6, lambda: self.apply_all(6, "run"))
+
+    def test(self) -> None:
+        """Step 7: the default test."""
+        self.visit(7, lambda: self.ask_all(7, "test"))
+
+    def decide(self) -> bool:
+        """Step 9: whether configuration is needed. The decision is recorded with its reason.
+
+        Raises:
+            Waiting: a person must decide and has not.
+        """
+        known = self.ledger.decision
+        if known and known["configure"] is not None and self.ledger.result(9):
+            return bool(known["configure"])
+        self.begin_step(9)
+        wanted = self.variant.get("configure") or {}
+        taken = self.plan.get("decision")
+        choice: Optional[bool]
+        if not wanted.get("actions"):
+            choice, by = bool(self.section("verify")), "playbook"
+            reason = text("tidak ada konfigurasi dalam playbook", "the playbook has nothing to configure")
+        elif taken:
+            choice, by, reason = taken["configure"], taken["by"], taken["reason"]
+        elif wanted.get("decision", "always") == "never":
+            choice, by, reason = False, "playbook", text("playbook: tidak perlu konfigurasi", "the playbook says none is needed")
+        elif wanted.get("decision", "always") == "always":
+            choice, by, reason = True, "playbook", text("playbook: selalu dikonfigurasi", "the playbook says always")
+        elif all(self.look(s).present for _, s in self.actions("configure") if s.get("state") not in AFTER_A_CHANGE):
+            choice, by, reason = True, "playbook", text("konfigurasi sudah ada", "it is configured already")
+        else:
+            choice, by, reason = None, "playbook", text("menunggu keputusan petugas", "a person has to decide")
+        if choice is not None or not (known and known["configure"] is None):
+            self.note("decision", step=9, configure=choice, by=by, reason=reason)
+        if choice is None:
+            raise Waiting
+        self.end_step(9, "ok", reason)
+        return choice
+
+    def configure(self) -> None:
+        """Steps 10 and 11, back to 10 as often as the playbook allows."""
+        limit = self.configure_limit()
+        if self.ledger.result(11) == "ok":
+            return
+        while True:
+            if not (self.ledger.result(10) == "ok" and (self.ledger.is_open(11) or self.ledger.visits(11) < self.ledger.visits(10))):
+                self.visit(10, lambda: self.apply_all(10, "configure"), again=True)
+            try:
+                self.visit(11, lambda: self.ask_all(11, "verify"), again=True)
+            except StepFailed as failed:
+                if self.ledger.visits(10) >= limit:
+                    raise
+                self.loop(11, 10, failed.reason, limit=limit)
+            else:
+                return
+
+    def configure_limit(self) -> int:
+        """How often step 10 may be visited."""
+        return int((self.variant.get("configure") or {}).get("attempts", 1))
+
+    # -- what the steps are made of ------------------------------------------------------------------------------------
+
+    def visit(self, step: int, work: Callable[[], None], *, again: bool = False) -> None:
+        """One visit of a step, begun and ended in the journal; nothing where it has succeeded already.
+
+        Raises:
+            StepFailed: as ``work`` does.
+        """
+        if self.ledger.result(step) == "ok" and not again:
+            return
+        self.begin_step(step)
+        try:
+            work()
+        except StepFailed as failed:
+            self.end_step(step, "failed", failed.reason)
+            raise
+        self.end_step(step, "ok", None)
+
+    def apply_all(self, step: int, section: str) -> None:
+        """Every action of a section in order; in ``run`` also its probes, where they stand."""
+        for index, spec in enumerate(self.section(section)):
+            if spec["kind"] in ACTIONS:
+                self.effect(step, section, index, spec)
+            else:
+                self.ask(step, section, index, spec)
+
+    def effect(self, step: int, section: str, index: int, spec: Dict[str, Any]) -> None:
+        """One action: nothing where the computer is as asked already.
+
+        Raises:
+            StepFailed: it could not be brought about, or the computer says that it was not.
+        """
+        kind, visit = action(spec["kind"]), self.ledger.visits(step)
+        known = self.ledger.effect(section, index, visit)
+        if known and known.result == "failed":
+            raise StepFailed(step, known.reason)
+        if known and known.result:
+            return
+        found = self.detect(step, section, index, spec)
+        repeats = spec.get("state") in AFTER_A_CHANGE
+        in_place = found.present and known is not None and not repeats
+        if known is None:
+            if found.present and not (repeats and (visit > 1 or self.ledger.changed(section, visit))):
+                return
+            known = self.intend(step, section, index, spec)
+        began = time.monotonic()
+        evidence: Dict[str, Any] = {}
+        try:
+            # Died after the intent: what is in place by now is looked at, never done again.
+            evidence = {"interrupted": True} if in_place else kind.apply(spec, self.host)
+            after = kind.verify(spec, self.host)
+            reason = None if after.present else after.reason or text("hasilnya tidak terlihat di komputer", "its result is not there")
+            if reason:
+                evidence["found"] = after.found
+        except ActionFailed as failed:
+            reason, evidence = failed.reason, {**evidence, **failed.evidence}
+        except Exception as error:  # noqa: BLE001 - whatever it is, what was begun must be taken back
+            reason = text(f"kesalahan tak terduga: {error!r}", f"an unexpected error: {error!r}")
+        self.note(
+            "effect",
+            durable=True,
+            step=step,
+            effect=known.number,
+            verb="apply",
+            section=section,
+            index=index,
+            kind=spec["kind"],
+            title=kind.title(spec),
+            result="failed" if reason else "changed",
+            evidence=evidence,
+            reason=reason,
+            seconds=round(time.monotonic() - began, 3),
+        )
+        if reason:
+            raise StepFailed(step, reason)
+
+    def intend(self, step: int, section: str, index: int, spec: Dict[str, Any]) -> Effect:
+        """Keep what the way back needs, and put the intent on the disk."""
+        self.gate()
+        self.snapshot_before()
+        kind = action(spec["kind"])
+        number = len(self.ledger.effects) + 1
+        keep = os.path.join(self.folder, "keep", str(number))
+        os.makedirs(keep, exist_ok=True)
+        try:
+            entry = kind.capture(spec, self.host, keep)
+        except (ActionFailed, OSError) as error:
+            reason = error.reason if isinstance(error, ActionFailed) else text(str(error), str(error))
+            raise StepFailed(step, reason) from error
+        self.note(
+            "intent",
+            durable=True,
+            step=step,
+            effect=number,
+            section=section,
+            index=index,
+            visit=self.ledger.visits(step),
+            kind=spec["kind"],
+            verb="apply",
+            title=kind.title(spec),
+            undo=entry,
+        )
+        return self.ledger.effects[-1]
+
+    def snapshot_before(self) -> None:
+        """The state before the first effect, kept in the run's folder; once."""
+        if self.ledger.snapshot_before is not None:
+            return
+        from agent.rollback import baseline, save
+
+        state = snapshot.take(self.host, self.variant.get("watch", []))
+        digest = save(os.path.join(self.folder, "before.json"), {"snapshot": state, "baseline": baseline(self)})
+        self.note("snapshot", durable=True, step=5, when="before", digest=digest, counts=snapshot.counts(state), **state["notes"])
+
+    def ask_all(self, step: int, section: str) -> None:
+        """Every probe of a section, all of them even where one fails.
+
+        Raises:
+            StepFailed: at least one did not pass.
+        """
+        failed: List[Dict[str, str]] = []
+        for index, spec in enumerate(self.section(section)):
+            try:
+                self.ask(step, section, index, spec)
+            except StepFailed as failure:
+                failed.append(failure.reason)
+        reason = join(failed)
+        if reason:
+            raise StepFailed(step, reason)
+
+    def ask(self, step: int, section: str, index: int, spec: Dict[str, Any]) -> None:
+        """One probe.
+
+        Raises:
+            StepFailed: it did not pass; one that could not tell did not pass either.
+        """
+        since = (self.ledger.variant or {}).get("since", {})
+        row = probe(spec, self.host, since)
+        self.note("probe", step=step, section=section, index=index, **row)
+        if row["verdict"] != "passed":
+            raise StepFailed(step, row["reason"] or row["title"])
+
+    def look(self, spec: Dict[str, Any]) -> Detection:
+        """What an action finds, without a record."""
+        detection: Detection = action(spec["kind"]).detect(spec, self.host)
+        return detection
+
+    def detect(self, step: int, section: str, index: int, spec: Dict[str, Any]) -> Detection:
+        """What an action finds, recorded."""
+        found = self.look(spec)
+        title = action(spec["kind"]).title(spec)
+        self.note(
+            "detected", step=step, section=section, index=index, kind=spec["kind"], title=title, state=found.state, found=found.found
+        )
+        return found
+
+    def is_installed(self) -> bool:
+        """Whether everything of the install section is in place."""
+        return all(self.look(spec).present for spec in self.section("install"))
+
+    def section(self, name: str) -> List[Dict[str, Any]]:
+        """A section's entries; ``configure``'s are its actions."""
+        found = self.variant.get(name) or []
+        return found["actions"] if isinstance(found, dict) else found
+
+    def actions(self, name: str) -> Iterator[Tuple[int, Dict[str, Any]]]:
+        """A section's actions with their places."""
+        return ((i, s) for i, s in enumerate(self.section(name)) if s["kind"] in ACTIONS)
+
+    def plan_last_step(self) -> int:
+        """The step that closes the form: 12 at the user's place, 13 in the data centre."""
+        return 13 if self.plan.get("location") == "data_center" else 12
+
+    # -- the journal ---------------------------------------------------------------------------------------------------
+
+    def note(self, type_: str, *, durable: bool = False, **fields: Any) -> None:
+        """Write a record and remember it."""
+        self.ledger.note(self.journal.append(type_, durable=durable, **fields))
+
+    def begin_step(self, step: int) -> None:
+        """Begin a visit, or go on with the one that an earlier process began."""
+        if not self.ledger.is_open(step):
+            self.note("step_started", step=step, visit=self.ledger.visits(step) + 1)
+
+    def end_step(self, step: int, result: str, reason: Optional[Dict[str, str]]) -> None:
+        """End the visit."""
+        began = next((r["mono"] for r in reversed(self.journal.records) if r["type"] == "step_started" and r["step"] == step), None)
+        record = {"step": step, "visit": self.ledger.visits(step), "result": result, "reason": reason}
+        from agent.journal import mono
+
+        self.note("step_ended", seconds=round(mono() - began, 3) if began is not None else 0, **record)
+
+    def loop(self, step: int, to: int, reason: Dict[str, str], *, limit: int = 1) -> None:
+        """Record that the procedure goes back, from which step to which, and why."""
+        count = 1 + sum(1 for r in self.journal.records if r["type"] == "loop" and (r["step"], r["to"]) == (step, to))
+        self.note("loop", step=step, to=to, count=count, limit=limit, reason=reason)
+
+    def end(
+        self, outcome: str, step: int, reason: Optional[Dict[str, str]], *, rollback: Optional[Dict[str, Any]] = None
+    ) -> None:
+        """The last record."""
+        from agent.journal import mono
+
+        times = os.times()
+        began = self.ledger.began
+        self.note(
+            "run_ended",
+            durable=True,
+            outcome=outcome,
+            step=step,
+            reason=reason,
+            rollback=rollback,
+            seconds=round(mono() - began["mono"], 3) if began else 0,
+            cpu_seconds=round(self.ledger.cpu_seconds + times.user + times.system, 3),
+        )
+
+
+def join(reasons: List[Dict[str, str]]) -> Optional[Dict[str, str]]:
+    """Several reasons as one; None where there are none."""
+    if not reasons:
+        return None
+    return text("; ".join(r["id"] for r in reasons), "; ".join(r["en"] for r in reasons))
