@@ -1,0 +1,281 @@
+"""Form = f(events). The same events give the same form, in whatever order the two sides were mixed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from controller import sop
+from controller.errors import FormError
+from controller.form import steps
+from controller.form.evidence import product_of
+from controller.form.model import (
+    Change,
+    Decision,
+    Form,
+    Payload,
+    Requirement,
+    Residue,
+    Rollback,
+    Signature,
+    Test,
+)
+from controller.form.timeline import Event, Timeline, number_of, text_of, timeline, whole_of
+from controller.text import Text
+
+_OPEN_OUTCOMES = ("running", "awaiting_decision")
+# fmt: off
+_KNOWN_TYPES = frozenset((
+    "run_opened", "form_opened", "step_started", "step_ended", "payload_inspected", "location_chosen", "notice",
+    "connected", "pushed", "line_lost", "resumed", "decided", "signed", "host_ended", "run_ended", "agent_started",
+    "facts", "variant_chosen", "requirement", "detected", "intent", "effect", "probe", "snapshot", "loop", "decision",
+    "rollback",
+))
+# fmt: on
+
+
+def project(events: Iterable[Mapping[str, Any]]) -> Form:
+    """The form that these records make.
+
+    Args:
+        events: all records of one form, in any mixture of the controller's and the agent's; twice is once.
+
+    Raises:
+        FormError: they do not open a form, or open more than one.
+    """
+    line = timeline(events)
+    opened = _opened(line)
+    location = _location(line, opened)
+    outcome, reason, is_over, ended_at = _outcome(line)
+    joined = _with_titles(line.agent)
+    everything = (*(e for e in line.controller if e["type"] != "signed"), *joined)
+    decision = _decision(line)
+    facts = line.last("facts") or {}
+    software = opened.get("software")
+    return Form(
+        number=str(opened.get("number") or opened.get("form", "")),
+        run=str(opened["run"]),
+        mode=str(opened.get("mode") or "install"),
+        software=dict(software) if isinstance(software, Mapping) else {"name": str(software or "")},
+        host=str(opened["host"]),
+        hostname=str(facts.get("hostname") or ""),
+        address=str(opened.get("address") or ""),
+        location=location,
+        owner=str(opened.get("owner") or ""),
+        asset_tag=str(opened.get("asset_tag") or ""),
+        site=str(opened.get("site") or ""),
+        by=str(opened.get("by") or ""),
+        playbook=str(opened.get("playbook") or ""),
+        plan_digest=str(opened.get("plan_digest") or ""),
+        opened_at=str(opened["at"]),
+        ended_at=ended_at,
+        steps=steps.rows(everything, location=location, outcome=outcome, is_over=is_over),
+        arcs=steps.arcs(everything, decision=decision, location=location),
+        facts=_own_fields(facts),
+        payloads=tuple(_payload(event) for event in line.of_type("payload_inspected")),
+        requirements=tuple(_requirement(event) for event in line.of_type("requirement")),
+        tests=_tests(line.agent),
+        changes=_changes(joined),
+        decision=decision,
+        rollback=_rollback(line),
+        outcome=outcome,
+        reason=reason,
+        others=tuple(dict(event) for event in everything if event["type"] not in _KNOWN_TYPES),
+        signatures=tuple(_signature(event) for event in line.of_type("signed")),
+    )
+
+
+def _opened(line: Timeline) -> Event:
+    opened = line.of_type("form_opened")
+    numbers = {str(event.get("number") or event.get("form")) for event in opened}
+    if len(numbers) != 1:
+        raise FormError(
+            Text("catatan ini bukan milik satu Form Instalasi", "these records do not belong to one installation form"),
+            where=", ".join(sorted(numbers)),
+            hint=Text("lihat nomornya dengan `pasang form list`", "see the numbers with `pasang form list`"),
+        )
+    return opened[0]
+
+
+def _location(line: Timeline, opened: Event) -> sop.Location:
+    chosen = line.last("location_chosen") or {}
+    value = str(chosen.get("location") or opened.get("location"))
+    return sop.Location(value) if value in set(sop.Location) else sop.Location.USER
+
+
+def _outcome(line: Timeline) -> tuple[str, Text | None, bool, str | None]:
+    """Outcome, its reason, whether it is final, and since when.
+
+    The agent's word counts where the controller has not closed the host: it may have been killed in between.
+    """
+    ended = [event for event in line.controller if event["type"] == "host_ended"]
+    own = [event for event in line.agent if event["type"] == "run_ended"]
+    last = ended[-1] if ended else None
+    if own and (last is None or last.get("outcome") in (*_OPEN_OUTCOMES, "unreachable")):
+        last = own[-1]
+    if last is None:
+        return "running", None, False, None
+    outcome = str(last.get("outcome") or "running")
+    is_over = outcome not in _OPEN_OUTCOMES
+    return outcome, text_of(last.get("reason")), is_over, last["at"] if is_over else None
+
+
+def _with_titles(agent: tuple[Event, ...]) -> tuple[Event, ...]:
+    """Effects with what their intents said of them; an intent whose effect never came stays as one of unknown end."""
+    intents: dict[tuple[object, object], Event] = {}
+    ended = {(event.get("effect"), event.get("verb")) for event in agent if event["type"] == "effect"}
+    joined: list[Event] = []
+    for event in agent:
+        key = (event.get("effect"), event.get("verb"))
+        if event["type"] == "intent":
+            intents[key] = event
+            if key not in ended:
+                joined.append({**event, "type": "effect", "result": "unknown"})
+        elif event["type"] == "effect":
+            intent = intents.get(key, {})
+            told = {name: intent[name] for name in ("title", "kind", "section", "index", "step") if name in intent}
+            joined.append({**told, **event})
+        else:
+            joined.append(event)
+    return tuple(joined)
+
+
+def _changes(joined: tuple[Event, ...]) -> tuple[Change, ...]:
+    return tuple(
+        Change(
+            step=whole_of(event.get("step")) or (8 if event.get("verb") == "undo" else 5),
+            effect=whole_of(event.get("effect")),
+            kind=str(event.get("kind") or ""),
+            verb=str(event.get("verb") or "apply"),
+            title=text_of(event.get("title")) or Text(str(event.get("kind") or "?"), str(event.get("kind") or "?")),
+            result=str(event.get("result") or "unknown"),
+            reason=text_of(event.get("reason")),
+            seconds=number_of(event.get("seconds")),
+            evidence=_answer(event.get("evidence")),
+        )
+        for event in joined
+        if event["type"] == "effect"
+    )
+
+
+def _answer(evidence: object) -> str:
+    """What the computer answered, on one line each: the command, its exit code, the end of its output."""
+    if not isinstance(evidence, Mapping):
+        return ""
+    lines = []
+    for name, value in evidence.items():
+        if value in (None, "", [], {}):
+            continue
+        if name == "argv" and isinstance(value, list):
+            lines.append("$ " + " ".join(map(str, value)))
+        elif name == "output":
+            lines.append(str(value).rstrip())
+        else:
+            lines.append(f"{name}: {value}")
+    return "\n".join(lines)
+
+
+def _payload(event: Event) -> Payload:
+    return Payload(
+        name=str(event.get("name") or ""),
+        file=str(event.get("file") or ""),
+        digest=str(event.get("digest") or ""),
+        size_bytes=whole_of(event.get("size_bytes")),
+        format=str(event.get("format") or ""),
+        product=product_of(event.get("meta")),
+        signature=str(event.get("signature") or "none"),
+    )
+
+
+def _requirement(event: Event) -> Requirement:
+    kind = str(event.get("kind") or "")
+    return Requirement(
+        kind=kind,
+        title=text_of(event.get("title")) or Text(kind, kind),
+        needed=str(event.get("needed") or ""),
+        found=str(event.get("found") or ""),
+        verdict=str(event.get("verdict") or "unknown"),
+        reason=text_of(event.get("reason")),
+    )
+
+
+def _tests(agent: tuple[Event, ...]) -> tuple[Test, ...]:
+    """Every answer of a probe, with the visit of the step in which it was asked."""
+    visit: dict[int, int] = {}
+    found = []
+    for event in agent:
+        step = whole_of(event.get("step")) or 7
+        if event["type"] == "step_started":
+            visit[step] = whole_of(event.get("visit")) or 1
+        elif event["type"] == "probe":
+            kind = str(event.get("kind") or "")
+            found.append(
+                Test(
+                    step=step,
+                    visit=visit.get(step, 1),
+                    kind=kind,
+                    title=text_of(event.get("title")) or Text(kind, kind),
+                    needed=str(event.get("needed") or ""),
+                    found=str(event.get("found") or ""),
+                    verdict=str(event.get("verdict") or "unknown"),
+                    attempts=whole_of(event.get("attempts")),
+                    seconds=number_of(event.get("seconds")),
+                    reason=text_of(event.get("reason")),
+                )
+            )
+    return tuple(found)
+
+
+def _decision(line: Timeline) -> Decision | None:
+    """A person's decision stands over what the agent said while it waited for one."""
+    last = line.last("decision")
+    decided = line.last("decided")
+    if decided is not None and (last is None or last.get("configure") is None or last.get("by") != "playbook"):
+        last = decided
+    if last is None:
+        return None
+    configure = last.get("configure")
+    return Decision(
+        configure=configure if isinstance(configure, bool) else None,
+        by=str(last.get("by") or ""),
+        reason=text_of(last.get("reason")),
+        at=last["at"],
+    )
+
+
+def _rollback(line: Timeline) -> Rollback | None:
+    """The agent's proof; the controller's summary of it where the journal did not reach us."""
+    found = line.last("rollback")
+    if found is None:
+        ended = line.last("host_ended")
+        found = ended.get("rollback") if ended else None
+    if not isinstance(found, Mapping):
+        return None
+    listed = found.get("residue")
+    return Rollback(
+        verdict=str(found.get("verdict") or "failed"),
+        residue=tuple(
+            Residue(str(item.get("kind") or ""), str(item.get("name") or ""), str(item.get("change") or ""))
+            for item in (listed if isinstance(listed, list) else [])
+            if isinstance(item, Mapping)
+        ),
+        restored=str(found["restored"]) if found.get("restored") else None,
+        reason=text_of(found.get("reason")),
+    )
+
+
+def _signature(event: Event) -> Signature:
+    return Signature(
+        role=str(event.get("as") or ""),
+        name=str(event.get("name") or ""),
+        at=str(event["at"]),
+        key=str(event.get("key") or ""),
+        digest=str(event.get("digest") or ""),
+        signature=str(event.get("signature") or ""),
+    )
+
+
+def _own_fields(event: Event) -> dict[str, Any]:
+    """What a record says beside what every record has."""
+    common = ("type", "at", "run", "host", "form", "source", "writer", "seq", "mono", "step", "v")
+    return {name: event[name] for name in sorted(event) if name not in common}
