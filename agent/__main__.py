@@ -56,11 +56,11 @@ def contact(job: Dict[str, Any], stream: BinaryIO) -> None:
             f"{who.get('owner')} has been at work on this computer since {who.get('since')} (run {who.get('run')})",
         )
         outbox.send({"answer": "fault", "code": "busy", "holder": who, "reason": reason})
+    except (BrokenPipeError, ConnectionError, KeyboardInterrupt):
+        return
     except OSError as error:
         reason = text(f"penyimpanan agen: {error}", f"the agent's storage: {error}")
         outbox.send({"answer": "fault", "code": "storage", "reason": reason})
-    except (BrokenPipeError, KeyboardInterrupt):
-        return
     outbox.send({"answer": "end"})
 
 

@@ -1,4 +1,4 @@
-"""Files put in place whole: written beside, made durable, then renamed; and what stood there before, kept and put back."""
+"""Files put in place whole: written beside, made durable, renamed; and what stood there before, kept and put back."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def make_parents(path: str) -> None:
             os.mkdir(folder)
         except FileExistsError:
             continue
-        os.chmod(folder, 0o755)
+        os.chmod(folder, 0o755)  # noqa: S103 - as the system's own folders are
         sync_folder(os.path.dirname(folder))
 
 
@@ -72,7 +72,7 @@ def sync_folder(folder: str) -> None:
 
 
 def beside(path: str) -> str:
-    """The name under which a new ``path`` is written first: always the same one, so that a run that died leaves nothing."""
+    """The name under which a new ``path`` is written first: always the same, so that a run that died leaves nothing."""
     folder, name = os.path.split(path)
     return os.path.join(folder, "." + name[:200] + ".pasang-new")
 
@@ -150,19 +150,6 @@ def remove(path: str) -> bool:
         remove(name)
     os.rmdir(path)
     return True
-
-
-def digest_of(path: str) -> str:
-    """SHA-256 of a file, in hex."""
-    import hashlib
-
-    found = hashlib.sha256()
-    with open(path, "rb") as file:
-        while True:
-            chunk = file.read(CHUNK_BYTES)
-            if not chunk:
-                return found.hexdigest()
-            found.update(chunk)
 
 
 KINDS = {

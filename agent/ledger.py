@@ -74,6 +74,8 @@ class Ledger:
             self.cpu_seconds += record["cpu_seconds"]
 
     def _note_effect(self, record: Dict[str, Any]) -> None:
+        if record["effect"] > len(self.effects):
+            return  # a removal by hand undoes the effects of earlier runs
         effect = self.effects[record["effect"] - 1]
         if record["verb"] == "apply":
             effect.result = record["result"]

@@ -1,8 +1,9 @@
 """``command``: a program by its argv (a shell only where the plan asks for one), and its own way back.
 
 What a command does cannot be seen by us unless the plan says how: by ``creates`` (a path that is there afterwards) or
-``unless`` (a command that passes when nothing is left to do). With neither, ``detect`` says ``absent`` and ``verify``
-says ``unknown``: its exit code was accepted, or ``apply`` would have raised, and whether that is enough is for the probes.
+``unless`` (a command that passes when nothing is left to do). With neither, ``detect`` says ``absent``, and ``verify``
+says ``present`` with that reservation as its reason: the exit code was accepted, or ``apply`` would have raised; whether
+it is enough is for the probes.
 """
 
 from __future__ import annotations
@@ -66,9 +67,9 @@ def apply(spec: dict[str, Any], host: Host) -> dict[str, Any]:
 
 
 def verify(spec: dict[str, Any], host: Host) -> Detection:
-    """Ask again; ``unknown`` where there is nothing to ask."""
+    """Ask again, where there is something to ask."""
     if not _detectable(spec):
-        return Detection("unknown", "", UNDETECTABLE)
+        return Detection("present", "", UNDETECTABLE)
     return detect(spec, host)
 
 

@@ -1,7 +1,7 @@
 """``file``: a file with this content, a folder, or nothing, at a path.
 
-A link at the path: one that leads to a regular file is followed and stays, so the file behind it changes; every other link
-(to nothing, to a folder) is itself replaced or removed. For ``directory`` a link to a folder is a folder.
+A link at the path: one that leads to a regular file is followed and stays, so the file behind it changes; every other
+link (to nothing, to a folder) is itself replaced or removed. For ``directory`` a link to a folder is a folder.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import stat
 
 from agent import files
 from agent.actions import ActionFailed, Detection
+from agent.digest import sha256_of_file
 from agent.protocol import text
 
 TYPE_CHECKING = False
@@ -56,7 +57,7 @@ def detect(spec: dict[str, Any], host: Host) -> Detection:
 
 
 def capture(spec: dict[str, Any], host: Host, keep: str) -> dict[str, Any]:
-    """Keep what stands at the path: for a folder that is only made or changed its own metadata, otherwise everything."""
+    """Keep what stands at the path: of a folder that is only made or changed its own metadata, else everything."""
     path = target(spec)
     former = files.describe(path)
     if spec.get("state") == "directory" and former["is"] == "link" and os.path.isdir(path):
@@ -173,7 +174,7 @@ def content(spec: dict[str, Any], host: Host) -> BinaryIO:
         return io.BytesIO((spec.get("content") or "").encode("utf-8", "surrogateescape"))
     digest = host.payload(spec["payload"])["digest"]
     blob = host.blob(digest)
-    if files.digest_of(blob) != digest:
+    if sha256_of_file(blob) != digest:
         name = spec["payload"]
         raise ActionFailed(
             text(f"Berkas {name} di komputer ini rusak.", f"The file {name} on this computer is damaged."),
@@ -193,7 +194,7 @@ def same_content(spec: dict[str, Any], host: Host, path: str) -> bool:
             with open(path, "rb") as file:
                 return file.read() == asked
         payload = host.payload(spec["payload"])
-        return bool(size_bytes == payload["size_bytes"]) and files.digest_of(path) == payload["digest"]
+        return bool(size_bytes == payload["size_bytes"]) and sha256_of_file(path) == payload["digest"]
     except OSError as error:
         raise failed(path, error) from error
 

@@ -1,0 +1,128 @@
+"""What a web address answers: status, body, a value in its JSON, headers."""
+
+from __future__ import annotations
+
+import json
+
+from agent.http1 import HttpFailed, request
+from agent.probes import Answer
+from agent.probes.patterns import PatternTrouble, search, short
+from agent.protocol import text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Optional
+
+    from agent.host import Host
+    from agent.http1 import Response
+
+PATIENCE_S = 10.0
+MISSING = object()
+
+
+def title(spec: Dict[str, Any]) -> Dict[str, str]:
+    """What is asked, for the form."""
+    return text(f"Alamat {spec['url']} menjawab", f"Address {spec['url']} answers")
+
+
+def ask(spec: Dict[str, Any], host: Host, since: Dict[str, Any]) -> Answer:
+    """Ask the address once. Redirects are answers like others: they are not followed."""
+    needed = needed_of(spec)
+    try:
+        response = request(
+            spec["url"],
+            method=spec.get("method") or "GET",
+            timeout_s=float(spec.get("timeout_s") or PATIENCE_S),
+            ca_file=spec.get("ca_file"),
+            insecure=bool(spec.get("insecure")),
+        )
+    except HttpFailed as failure:
+        return Answer("failed", needed=needed, found="-", reason=failure.reason, final=failure.final)
+    found = found_of(response)
+    try:
+        reason = first_reason(spec, response)
+    except PatternTrouble as trouble:
+        return Answer("unknown", needed=needed, found=found, reason=trouble.reason, final=True)
+    if reason is not None:
+        return Answer("failed", needed=needed, found=found, reason=reason)
+    return Answer("passed", needed=needed, found=found)
+
+
+def first_reason(spec: Dict[str, Any], response: Response) -> Optional[Dict[str, str]]:
+    """The first thing about a response that is not as asked; None where all is."""
+    if not status_holds(spec.get("status"), response.status):
+        where = f" → {response.headers['location']}" if response.headers.get("location") else ""
+        return text(f"statusnya {response.status}{where}", f"its status is {response.status}{where}")
+    if spec.get("contains") is not None and spec["contains"] not in response.content:
+        return text(f"isinya tidak memuat {short(spec['contains'])}", f"its body does not contain {short(spec['contains'])}")
+    if spec.get("matches") is not None and search(spec["matches"], response.content) is None:
+        return text(f"isinya tidak cocok dengan {short(spec['matches'])}", f"its body does not match {short(spec['matches'])}")
+    for name, pattern in (spec.get("headers") or {}).items():
+        value = response.headers.get(name.lower())
+        if value is None:
+            return text(f"kepala {name} tidak ada", f"there is no header {name}")
+        if search(str(pattern), value) is None:
+            return text(f"kepala {name} adalah {short(value)}", f"header {name} is {short(value)}")
+    return json_reason(spec["json"], response) if spec.get("json") else None
+
+
+def json_reason(wanted: Dict[str, Any], response: Response) -> Optional[Dict[str, str]]:
+    """Why a value in the body's JSON is not as asked; None where all are."""
+    try:
+        document = json.loads(response.content)
+    except (ValueError, RecursionError) as error:
+        if response.truncated:
+            return text("isinya terlalu besar untuk dibaca sebagai JSON", "its body is larger than what is read as JSON")
+        return text(f"isinya bukan JSON: {error}", f"its body is not JSON: {error}")
+    for path, value in wanted.items():
+        found = value_at(document, path)
+        if found is MISSING:
+            return text(f"JSON-nya tidak memuat {path}", f"its JSON has no {path}")
+        if not is_same(found, value):
+            shown = json.dumps(found, ensure_ascii=False)
+            return text(f"{path} adalah {short(shown)}", f"{path} is {short(shown)}")
+    return None
+
+
+def value_at(document: Any, path: str) -> Any:
+    """The value at ``a.b[0].c`` (``$.`` before it is allowed, a number between dots too), or ``MISSING``."""
+    path = path[1:] if path.startswith("$") else path
+    for part in path.replace("[", ".").replace("]", "").split("."):
+        if not part:
+            continue
+        if isinstance(document, list) and part.lstrip("-").isdigit() and -len(document) <= int(part) < len(document):
+            document = document[int(part)]
+        elif isinstance(document, dict) and part in document:
+            document = document[part]
+        else:
+            return MISSING
+    return document
+
+
+def is_same(found: Any, wanted: Any) -> bool:
+    """Equal as JSON: true is not 1."""
+    return bool(found == wanted) and isinstance(found, bool) == isinstance(wanted, bool)
+
+
+def status_holds(wanted: Any, status: int) -> bool:
+    """Whether a status is one of those asked for: any success (2xx) where none is named."""
+    if wanted is None:
+        return 200 <= status < 300
+    return status in [int(one) for one in (wanted if isinstance(wanted, (list, tuple)) else [wanted])]
+
+
+def needed_of(spec: Dict[str, Any]) -> str:
+    """What is asked, as a short line."""
+    status = spec.get("status")
+    parts: List[str] = ["2xx" if status is None else " | ".join(str(one) for one in (status if isinstance(status, list) else [status]))]
+    parts += [short(spec[word], 40) for word in ("contains", "matches") if spec.get(word) is not None]
+    parts += [f"{path} = {json.dumps(value, ensure_ascii=False)}" for path, value in (spec.get("json") or {}).items()]
+    parts += [f"{name}: {short(pattern, 40)}" for name, pattern in (spec.get("headers") or {}).items()]
+    return ", ".join(parts)
+
+
+def found_of(response: Response) -> str:
+    """A response as a short line."""
+    beginning = response.content[:200].strip().split("\n", 1)[0]
+    size = f"> {len(response.body)}" if response.truncated else str(len(response.body))
+    return f"{response.status}, {size} bytes" + (f", {short(beginning, 60)}" if beginning else "")

@@ -1,0 +1,85 @@
+"""Regular expressions of a playbook, held against what a program wrote, within bounds.
+
+A pattern can take longer than the universe on a short line (``(a+)+$``). So the text is limited to its end, and the
+search to a time: the interpreter looks for signals while it searches, and a timer's signal stops it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from agent.protocol import text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Optional
+
+TEXT_LIMIT = 1024 * 1024
+"""Characters searched: the last of them."""
+PATIENCE_S = 2.0
+
+
+class PatternTrouble(Exception):
+    """The pattern could not be held against the text; ``reason`` says why, in both languages."""
+
+    def __init__(self, reason: Dict[str, str]) -> None:
+        super().__init__(reason["en"])
+        self.reason = reason
+
+
+class _TooLong(Exception):
+    """The timer's signal came while a search was going on."""
+
+
+def search(pattern: str, content: str, *, patience_s: float = PATIENCE_S) -> Optional[re.Match[str]]:
+    """The first place a pattern (lines apart: ``^`` and ``$`` mean those of a line) holds in the end of a text.
+
+    Raises:
+        PatternTrouble: it is not a regular expression, or takes too long on this text.
+    """
+    try:
+        compiled = re.compile(pattern, re.MULTILINE)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise PatternTrouble(
+            text(f"pola {short(pattern)} bukan ekspresi reguler: {error}", f"{short(pattern)} is not a regular expression: {error}")
+        ) from error
+    content = content[-TEXT_LIMIT:]
+    try:
+        return limited(compiled, content, patience_s)
+    except _TooLong as error:
+        raise PatternTrouble(
+            text(
+                f"pola {short(pattern)} belum selesai dicari setelah {patience_s:g} detik; tulislah lebih sederhana",
+                f"the search for {short(pattern)} was not over after {patience_s:g} s; write it more simply",
+            )
+        ) from error
+
+
+def limited(compiled: re.Pattern[str], content: str, patience_s: float) -> Optional[re.Match[str]]:
+    """A search that ends in time, wherever signals can be had: in the main thread of a computer with SIGALRM."""
+    import signal
+
+    if not hasattr(signal, "setitimer"):
+        return compiled.search(content)
+
+    def stop(*_: Any) -> None:
+        raise _TooLong
+
+    try:
+        former = signal.signal(signal.SIGALRM, stop)
+    except ValueError:  # not the main thread: the limit of the text must do
+        return compiled.search(content)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, patience_s)
+        return compiled.search(content)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, former)
+
+
+def short(value: Any, limit: int = 80) -> str:
+    """A value in quotes that fits a table of a form: one line, its middle left out where it is long."""
+    line = " ".join(str(value).split())
+    if len(line) > limit:
+        line = line[: limit // 2] + " … " + line[-(limit // 2) :]
+    return f"“{line}”"

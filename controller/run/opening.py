@@ -1,0 +1,241 @@
+"""The beginning of a run: everything is read, checked and planned before any computer is touched; then steps 1 to 3."""
+
+from __future__ import annotations
+
+import getpass
+import platform
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from controller import __version__, runtime
+from controller.depot import Depot, take_in
+from controller.errors import InputError, Problem
+from controller.inventory import Host
+from controller.plan import Plan, build
+from controller.playbook import Playbook
+from controller.records import Record, Redactor, Store, Writer
+from controller.run.fleet import FORKS, run_fleet
+from controller.run.work import Desk, HostResult, HostWork, Observer, count, new_run_id
+from controller.settings import Settings
+from controller.text import Text
+from controller.transport import Options
+
+WITH_FORM = frozenset({"install", "verify", "uninstall"})
+"""Modes that keep a form; the others only look and leave nothing on record."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What was asked for: which software on which computers, and how."""
+
+    mode: str
+    playbooks: Sequence[Playbook]
+    """Validated; taken into the depot by ``open_run``."""
+    hosts: Sequence[Host]
+    forks: int = FORKS
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run ended: a result for every software on every computer asked for, in the order asked."""
+
+    run: str
+    results: Sequence[tuple[HostWork, HostResult]]
+    seconds: float
+
+    def summary(self) -> Record:
+        """The last line of ``--json``. With several playbooks a computer's row is that of the one it got to."""
+        hosts: dict[str, dict[str, Any]] = {}
+        for work, result in self.results:
+            if work.host.name not in hosts or result.outcome != "not_started":
+                hosts[work.host.name] = result.summary()
+        return {
+            "type": "summary",
+            "run": self.run,
+            "software": ", ".join(dict.fromkeys(work.software for work, _ in self.results)),
+            "seconds": round(self.seconds, 3),
+            "hosts": hosts,
+            "counts": count([result for _, result in self.results]),
+        }
+
+
+def owner() -> str:
+    """Who gives the orders, as other controllers are told: user and computer."""
+    return f"{getpass.getuser()}@{platform.node()}"
+
+
+def plan_all(order: Order, run: str) -> list[list[Plan]]:
+    """Every plan of every host: by host, then by playbook.
+
+    Raises:
+        InputError: every mistake of every host and playbook.
+    """
+    plans: list[list[Plan]] = []
+    problems: list[Problem] = []
+    for host in order.hosts:
+        own: list[Plan] = []
+        for playbook in order.playbooks:
+            try:
+                own.append(build(playbook, host, mode=order.mode, run=run, form=""))
+            except InputError as error:
+                problems.extend(error.problems)
+        plans.append(own)
+    if problems:
+        raise InputError.of(problems)
+    return plans
+
+
+@contextmanager
+def desk_for(settings: Settings, secrets: Sequence[str], observer: Observer, *, digests: Mapping[str, str]) -> Iterator[Desk]:
+    """Everything the hosts of a run share, closed at the end; what is still to be stored is stored first.
+
+    Raises:
+        RecordError: the record cannot be kept.
+    """
+    with Store(settings.database_url, redactor=Redactor(secrets)) as store, Writer(store) as writer:
+        yield Desk(
+            store=store,
+            writer=writer,
+            depot=Depot(settings.depot),
+            runtime=runtime.prepare(settings.home),
+            options=Options(known_hosts=settings.known_hosts),
+            observer=observer,
+            owner=owner(),
+            names=digests,
+        )
+        writer.flush()
+
+
+def execute(order: Order, settings: Settings, observer: Observer, leave: threading.Event) -> RunResult:
+    """The whole command: take in, plan, open the forms, work on all computers, close the run.
+
+    Raises:
+        InputError: something asked for makes no sense; nothing was touched.
+        RecordError: the record cannot be kept.
+    """
+    began = datetime.now(UTC)
+    depot = Depot(settings.depot)
+    order = Order(order.mode, [take_in(playbook, depot) for playbook in order.playbooks], order.hosts, order.forks)
+    run = new_run_id()
+    plans = plan_all(order, run)
+    secrets = {s.reveal() for host in order.hosts for s in host.secrets()}
+    secrets.update(value for own in plans for plan in own for value in plan.secrets)
+    names = {str(p["digest"]): str(p["file"]) for own in plans[:1] for plan in own for p in plan.payloads.values()}
+    with desk_for(settings, sorted(secrets), observer, digests=names) as desk:
+        queues = open_forms(order, plans, run, desk, began)
+        results = run_fleet(queues, desk, leave, forks=order.forks)
+        seconds = (datetime.now(UTC) - began).total_seconds()
+        close_run(run, results, seconds, desk)
+    return RunResult(run, results, seconds)
+
+
+def open_forms(order: Order, plans: Sequence[Sequence[Plan]], run: str, desk: Desk, began: datetime) -> list[list[HostWork]]:
+    """Open the run and a form for each software on each computer, with steps 1 to 3; on the disk before anything is sent.
+
+    Raises:
+        RecordError: the record cannot be kept.
+    """
+    kept = order.mode in WITH_FORM
+    total = len(order.hosts) * len(order.playbooks)
+    numbers = iter(desk.store.allocate_form_numbers(datetime.now().astimezone().year, total) if kept else [""] * total)
+    opened = desk.store.record(
+        "run_opened",
+        run=run,
+        command=order.mode,
+        playbooks=[str(p.software["name"]) for p in order.playbooks],
+        hosts=[host.name for host in order.hosts],
+        by=getpass.getuser(),
+        controller=platform.node(),
+        version=__version__,
+    )
+    records = [opened]
+    queues: list[list[HostWork]] = []
+    for host, own in zip(order.hosts, plans, strict=True):
+        queue: list[HostWork] = []
+        for playbook, plan in zip(order.playbooks, own, strict=True):
+            number = next(numbers)
+            document = {**plan.document, "run": run, "form": number}
+            work = HostWork(
+                run=run,
+                host=host,
+                software=str(playbook.software["name"]),
+                form=number,
+                mode=order.mode,
+                location=host.location,
+                plan=Plan(document, plan.digest, plan.payloads, plan.secrets),
+            )
+            queue.append(work)
+            if kept:
+                records.extend(first_steps(work, playbook, desk, began))
+        queues.append(queue)
+    if kept:
+        desk.store.append(records)
+    for record in records:
+        desk.observer.event(record)
+    return queues
+
+
+def first_steps(work: HostWork, playbook: Playbook, desk: Desk, began: datetime) -> Iterator[Record]:
+    """The form, and steps 1 to 3 as far as they are the controller's: inspected, located, noticed."""
+    assert work.plan is not None  # noqa: S101 - for the type checker: opened just now
+    variables = work.host.variables
+
+    def record(type_: str, **fields: object) -> Record:
+        return desk.store.record(type_, run=work.run, host=work.host.name, form=work.form, **fields)
+
+    def text_of(name: str) -> str:
+        return str(variables.get(name) or "")
+
+    yield record(
+        "form_opened",
+        number=work.form,
+        software=dict(playbook.software),
+        location=work.location,
+        owner=text_of("owner"),
+        asset_tag=text_of("asset_tag"),
+        site=text_of("site"),
+        address=work.host.connection.address,
+        playbook=str(playbook.path),
+        plan_digest=work.plan.digest,
+        mode=work.mode,
+        by=getpass.getuser(),
+    )
+    if work.mode != "install":
+        return
+    inspected_in_s = round((datetime.now(UTC) - began).total_seconds(), 3)
+    yield record("step_started", step=1, visit=1)
+    for name, payload in work.plan.payloads.items():
+        yield record("payload_inspected", step=1, name=name, signature="none", **payload)
+    yield record("step_ended", step=1, visit=1, result="ok", reason=None, seconds=inspected_in_s)
+    yield record("step_started", step=2, visit=1)
+    yield record("location_chosen", step=2, location=work.location, by="inventory")
+    yield record("step_ended", step=2, visit=1, result="ok", reason=None, seconds=0)
+    if work.location == "user":
+        yield record("step_started", step=3, visit=1)
+        schedule = record("notice", step=3, channel="recorded", owner=text_of("owner"))
+        yield {**schedule, "schedule": schedule["at"]}
+        yield record("step_ended", step=3, visit=1, result="ok", reason=None, seconds=0)
+
+
+def close_run(run: str, results: Sequence[tuple[HostWork, HostResult]], seconds: float, desk: Desk) -> None:
+    """Record the end of the run, or of this command's part in it; everything is on the disk when this returns.
+
+    Raises:
+        RecordError: the record cannot be kept.
+    """
+    counts = count([result for _, result in results])
+    if any(work.form for work, _ in results):
+        desk.put(desk.store.record("run_ended", run=run, counts=counts, seconds=round(seconds, 3)))
+    desk.writer.flush()
+
+
+def nothing_selected(pattern: str) -> InputError:
+    """The error for a pattern that leaves no computer."""
+    return InputError(
+        Text(f"pola {pattern!r} tidak memilih komputer mana pun", f"the pattern {pattern!r} selects no computer"),
+        hint=Text("lihat `pasang hosts list`", "see `pasang hosts list`"),
+    )

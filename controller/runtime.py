@@ -1,0 +1,147 @@
+"""What the agent needs on a computer: its own archive, and psutil for the computer's platform.
+
+Both are made of what is installed here, byte for byte the same for the same sources, and kept under ``PASANG_HOME/runtime``
+by digest, so that they are made once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import io
+import json
+import os
+import platform
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import agent
+
+EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The date of every file in an archive: the same sources give the same bytes."""
+ENTRY = b"from agent.__main__ import main\n\nmain()\n"
+CONTROLLERS_ONLY = ("stage.py",)
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The agent as it is sent: digests to ask for, and where their bytes are."""
+
+    agent: str
+    """SHA-256 of the archive."""
+    tree: str
+    """SHA-256 of the files in it, as the first stage reckons it."""
+    stage: bytes
+    """The first stage's source."""
+    psutil: dict[str, str]
+    """By platform (``linux-x86_64-glibc``): the wheel's SHA-256."""
+    folder: Path
+
+    def path(self, digest: str) -> Path:
+        """Where the bytes of one of our digests are."""
+        return self.folder / digest
+
+    def owns(self, digest: str) -> bool:
+        """Whether a digest is of the runtime, rather than a payload."""
+        return digest == self.agent or digest in self.psutil.values()
+
+
+def prepare(home: Path) -> Runtime:
+    """The runtime for this version of Pasang, made where it is not there yet.
+
+    Args:
+        home: ``PASANG_HOME``.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    folder = home / "runtime"
+    files = agent_files()
+    tree = tree_digest(files)
+    index = folder / f"agent-{tree}.json"
+    stage = (Path(agent.__file__).parent / "stage.py").read_bytes()
+    try:
+        known = json.loads(index.read_text(encoding="utf-8"))
+        return Runtime(known["agent"], tree, squeeze(stage), known["psutil"], folder)
+    except (OSError, ValueError, KeyError):
+        pass
+    folder.mkdir(parents=True, exist_ok=True)
+    archive = keep(folder, pack(files))
+    wheels = {name: keep(folder, data) for name, data in own_psutil().items()}
+    write(index, json.dumps({"agent": archive, "psutil": wheels}).encode())
+    return Runtime(archive, tree, squeeze(stage), wheels, folder)
+
+
+def agent_files() -> dict[str, bytes]:
+    """The agent's sources by their path in the archive, sorted."""
+    base = Path(agent.__file__).parent
+    found = {"__main__.py": ENTRY}
+    for path in sorted(base.rglob("*.py")):
+        if path.name not in CONTROLLERS_ONLY:
+            found[f"agent/{path.relative_to(base).as_posix()}"] = path.read_bytes()
+    return dict(sorted(found.items()))
+
+
+def tree_digest(files: dict[str, bytes]) -> str:
+    """The digest that the first stage reckons over the unpacked files: names, sizes and bytes in the order of a walk."""
+    total = hashlib.sha256()
+    for name in sorted(files, key=walk_order):
+        total.update(f"{name} {len(files[name])}\n".encode() + files[name])
+    return total.hexdigest()
+
+
+def walk_order(name: str) -> list[tuple[int, str]]:
+    """Sorts paths as ``os.walk`` with sorted folders visits them: a folder's files first, then its folders."""
+    *folders, file = name.split("/")
+    return [(1, part) for part in folders] + [(0, file)]
+
+
+def pack(files: dict[str, bytes]) -> bytes:
+    """A zip archive that Python can run, with the list of its files as ``FILES``."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in {**files, "FILES": "\n".join(files).encode()}.items():
+            entry = zipfile.ZipInfo(name, EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, data, compresslevel=9)
+    return buffer.getvalue()
+
+
+def own_psutil() -> dict[str, bytes]:
+    """The psutil installed here as a wheel for computers like this one: ``{platform: bytes}``; empty where it has none to give.
+
+    The Linux wheel is built against the stable ABI of Python 3.6 and an old glibc, so it fits every Python that the agent does.
+    Source: psutil's wheel tags (``cp36-abi3-manylinux…``).
+    """
+    distribution = importlib.metadata.distribution("psutil")
+    if not sys.platform.startswith("linux") or "cp36-abi3" not in (distribution.read_text("WHEEL") or ""):
+        return {}
+    files = {}
+    for file in distribution.files or []:
+        if file.parts[0] == "psutil" and file.suffix in (".py", ".so") and "tests" not in file.parts:
+            files[file.as_posix()] = Path(str(file.locate())).read_bytes()
+    libc = "glibc" if platform.libc_ver()[0] == "glibc" else "other"
+    return {f"{sys.platform}-{os.uname().machine}-{libc}": pack(dict(sorted(files.items())))} if files else {}
+
+
+def squeeze(source: bytes) -> bytes:
+    """Source without comment lines and blank lines: they would only travel."""
+    return b"\n".join(line for line in source.split(b"\n") if line.strip() and not line.lstrip().startswith(b"#")) + b"\n"
+
+
+def keep(folder: Path, data: bytes) -> str:
+    """Store bytes under their SHA-256, whole or not at all."""
+    digest = hashlib.sha256(data).hexdigest()
+    if not (folder / digest).exists():
+        write(folder / digest, data)
+    return digest
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a file so that it is there whole or not at all."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.write_bytes(data)
+    part.replace(path)
