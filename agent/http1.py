@@ -1,8 +1,8 @@
 """One question over HTTP/1.1, in as little as it takes: a socket, a head, a body, the end.
 
-``http.client`` and ``urllib`` load the mail parser and TLS, 20 ms of CPU that a computer would pay to learn that its own
-web server answers 200; this pays one (``docs/decisions/0020-questions-that-cost-little.md``). It follows no redirects,
-knows no proxies, no cookies and no compression, reads no more than its limits, and closes the connection.
+``http.client`` and ``urllib`` load the mail parser and TLS, 20 ms of CPU that a computer would pay to learn that its
+own web server answers 200; this pays one (``docs/decisions/0020-questions-that-cost-little.md``). It follows no
+redirects, knows no proxies, no cookies and no compression, reads no more than its limits, and closes the connection.
 
 Source: RFC 9110 (semantics), RFC 9112 (messages: framing in section 6, chunks in 7.1), RFC 3986 (addresses).
 """
@@ -16,7 +16,7 @@ from agent.protocol import text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Tuple
+    from typing import Any
 
 HEAD_LIMIT_BYTES = 64 * 1024
 BODY_LIMIT_BYTES = 1024 * 1024
@@ -26,7 +26,7 @@ CHUNK_LINE_LIMIT_BYTES = 4096
 class HttpFailed(Exception):
     """No answer, or none that could be understood; ``reason`` says why, in both languages."""
 
-    def __init__(self, id: str, en: str, *, final: bool = False) -> None:  # noqa: A002 - the language's own code
+    def __init__(self, id: str, en: str, *, final: bool = False) -> None:
         super().__init__(en)
         self.reason = text(id, en)
         self.final = final
@@ -57,7 +57,7 @@ class Response:
 
     __slots__ = ("body", "headers", "status", "truncated")
 
-    def __init__(self, status: int, headers: Dict[str, str], body: bytes, *, truncated: bool) -> None:
+    def __init__(self, status: int, headers: dict[str, str], body: bytes, *, truncated: bool) -> None:
         self.status = status
         self.headers = headers
         self.body = body
@@ -83,11 +83,17 @@ def parse(url: str) -> Address:
     """
     scheme, mark, rest = url.strip().partition("://")
     if not mark or scheme.lower() not in ("http", "https"):
-        raise HttpFailed(f"alamat {url} bukan http:// atau https://", f"{url} is not an http:// or https:// address", final=True)
+        raise HttpFailed(
+            f"alamat {url} bukan http:// atau https://", f"{url} is not an http:// or https:// address", final=True
+        )
     end = min((place for place in (rest.find(sign) for sign in "/?#") if place >= 0), default=len(rest))
     authority, target = rest[:end], rest[end:].partition("#")[0]
     if "@" in authority:
-        raise HttpFailed("nama dan sandi di dalam alamat tidak didukung", "name and password in an address: not supported", final=True)
+        raise HttpFailed(
+            "nama dan sandi di dalam alamat tidak didukung",
+            "name and password in an address: not supported",
+            final=True,
+        )
     if authority.startswith("["):
         host, _, behind = authority[1:].partition("]")
         port = behind[1:] if behind.startswith(":") else behind
@@ -114,7 +120,7 @@ def request(
     *,
     method: str = "GET",
     timeout_s: float = 10.0,
-    ca_file: Optional[str] = None,
+    ca_file: str | None = None,
     insecure: bool = False,
 ) -> Response:
     """Ask once, the whole of it within ``timeout_s``.
@@ -145,7 +151,9 @@ def request(
         finally:
             stream.close()
     except socket.timeout as error:
-        raise HttpFailed(f"tidak ada jawaban lengkap dalam {timeout_s:g} detik", f"no whole answer within {timeout_s:g} s") from error
+        raise HttpFailed(
+            f"tidak ada jawaban lengkap dalam {timeout_s:g} detik", f"no whole answer within {timeout_s:g} s"
+        ) from error
     except ConnectionRefusedError as error:
         raise HttpFailed(
             f"sambungan ke {address.authority} ditolak: tidak ada yang melayani di sana",
@@ -153,7 +161,9 @@ def request(
         ) from error
     except OSError as error:
         said = error.strerror or str(error)
-        raise HttpFailed(f"sambungan ke {address.authority} gagal: {said}", f"connection to {address.authority}: {said}") from error
+        raise HttpFailed(
+            f"sambungan ke {address.authority} gagal: {said}", f"connection to {address.authority}: {said}"
+        ) from error
 
 
 def connect(address: Address, deadline: float) -> socket.socket:
@@ -165,7 +175,7 @@ def connect(address: Address, deadline: float) -> socket.socket:
     name: Any = address.host
     if name.isascii():
         name = name.encode("ascii")  # a str would load the tables of international names
-    failure: Optional[OSError] = None
+    failure: OSError | None = None
     for family, kind, protocol, _, place in socket.getaddrinfo(name, address.port, type=socket.SOCK_STREAM):
         stream = socket.socket(family, kind, protocol)
         try:
@@ -179,7 +189,7 @@ def connect(address: Address, deadline: float) -> socket.socket:
     raise failure or OSError("no address")
 
 
-def secured(stream: socket.socket, address: Address, ca_file: Optional[str], *, insecure: bool) -> socket.socket:
+def secured(stream: socket.socket, address: Address, ca_file: str | None, *, insecure: bool) -> socket.socket:
     """The same connection under TLS; the certificate is checked unless ``insecure``.
 
     Raises:
@@ -236,9 +246,9 @@ class Reader:
             body = self.rest()
         return Response(status, headers, body[:BODY_LIMIT_BYTES], truncated=len(body) > BODY_LIMIT_BYTES)
 
-    def head(self) -> Tuple[int, Dict[str, str]]:
+    def head(self) -> tuple[int, dict[str, str]]:
         """Status and headers of the next response."""
-        lines: List[bytes] = []
+        lines: list[bytes] = []
         taken = 0
         while True:
             line = self.line(HEAD_LIMIT_BYTES)
@@ -251,7 +261,7 @@ class Reader:
         part = lines[0].split(None, 2)
         if len(part) < 2 or not part[0].startswith(b"HTTP/1.") or not part[1].isdigit() or len(part[1]) != 3:
             raise HttpFailed("jawabannya bukan HTTP/1", "its answer is not HTTP/1")
-        headers: Dict[str, str] = {}
+        headers: dict[str, str] = {}
         for line in lines[1:]:
             name, _, value = line.decode("latin-1").partition(":")
             name, value = name.strip().lower(), value.strip()
@@ -260,7 +270,7 @@ class Reader:
 
     def chunks(self) -> bytes:
         """A body in chunks: each with its length in hex before it; one byte more than the limit at most."""
-        body: List[bytes] = []
+        body: list[bytes] = []
         taken = 0
         while taken <= BODY_LIMIT_BYTES:
             size_text = self.line(CHUNK_LINE_LIMIT_BYTES).partition(b";")[0].strip()

@@ -6,7 +6,7 @@ from agent.protocol import text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Tuple
+    from typing import Any, Dict
 
     Text = Dict[str, str]
 
@@ -26,13 +26,13 @@ ARCHITECTURES = {
 SYSTEMS = {"darwin": "macos", "osx": "macos", "win32": "windows", "win": "windows"}
 
 
-def matches(when: Dict[str, Any], facts: Dict[str, Any]) -> Tuple[bool, Optional[Text]]:
+def matches(when: dict[str, Any], facts: dict[str, Any]) -> tuple[bool, Text | None]:
     """Whether this computer is one of those meant, and if not, why not.
 
     Args:
-        when: ``os``, ``distribution``, ``like``, ``version``, ``arch``; each a value or a list (any of them), the version
-            also a range. Empty holds everywhere. ``distribution: debian`` is Debian itself; what is derived from it
-            is ``like: debian``.
+        when: ``os``, ``distribution``, ``like``, ``version``, ``arch``; each a value or a list (any of them), the
+            version also a range. Empty holds everywhere. ``distribution: debian`` is Debian itself; what is derived
+            from it is ``like: debian``.
         facts: the computer's, as in its record.
 
     Returns:
@@ -58,7 +58,7 @@ NAMED = {
 }
 
 
-def name_reason(word: str, wanted: Any, facts: Dict[str, Any]) -> Optional[Text]:
+def name_reason(word: str, wanted: Any, facts: dict[str, Any]) -> Text | None:
     """Why a name does not hold; None where it does."""
     found = found_names(word, facts)
     if not found:
@@ -74,14 +74,14 @@ def name_reason(word: str, wanted: Any, facts: Dict[str, Any]) -> Optional[Text]
     return None
 
 
-def found_names(word: str, facts: Dict[str, Any]) -> List[str]:
+def found_names(word: str, facts: dict[str, Any]) -> list[str]:
     """The computer's own names for one word of ``when``; empty where it has none."""
     own = listed(facts.get("like")) if word == "like" else []
     value = facts.get("distribution" if word == "like" else word)
     return [canonical(word, one) for one in [*([value] if value else []), *own]]
 
 
-def version_reason(wanted: Any, facts: Dict[str, Any]) -> Optional[Text]:
+def version_reason(wanted: Any, facts: dict[str, Any]) -> Text | None:
     """Why the version does not hold; None where it does."""
     from agent.versions import satisfies
 
@@ -89,8 +89,8 @@ def version_reason(wanted: Any, facts: Dict[str, Any]) -> Optional[Text]:
     name = facts.get("title") or facts.get("distribution") or facts.get("os") or "?"
     if not found:
         return text(
-            f"{name} tidak menyebutkan nomor versinya (VERSION_ID), seperti Debian testing dan sid; diperlukan {shown(wanted)}",
-            f"{name} does not state its version (VERSION_ID), as Debian testing and sid do not; needed: {shown(wanted)}",
+            f"{name} tidak menyebutkan nomor versinya (testing atau sid?); diperlukan {shown(wanted)}",
+            f"{name} does not state its version (testing or sid?); needed: {shown(wanted)}",
         )
     holds = satisfies(found, wanted)
     if holds is None:
@@ -100,20 +100,21 @@ def version_reason(wanted: Any, facts: Dict[str, Any]) -> Optional[Text]:
         )
     if not holds:
         return text(
-            f"versi {name} adalah {found}; diperlukan {shown(wanted)}", f"the version of {name} is {found}; needed: {shown(wanted)}"
+            f"versi {name} adalah {found}; diperlukan {shown(wanted)}",
+            f"the version of {name} is {found}; needed: {shown(wanted)}",
         )
     return None
 
 
-def describe(when: Dict[str, Any]) -> str:
+def describe(when: dict[str, Any]) -> str:
     """A ``when`` as one short line: ``debian >=12 x86_64``."""
-    words = [word for word in ("distribution", "like", "version", "arch") if word in when]
+    words: list[str] = [word for word in ("distribution", "like", "version", "arch") if word in when]
     if "distribution" not in when and "like" not in when and "os" in when:
         words.insert(0, "os")
     return " ".join(("~" if word == "like" else "") + shown(when[word]) for word in words)
 
 
-def describe_facts(facts: Dict[str, Any]) -> str:
+def describe_facts(facts: dict[str, Any]) -> str:
     """The computer as one short line, in the words of ``describe``."""
     found = [facts.get("distribution") or facts.get("os"), facts.get("version"), facts.get("arch")]
     return " ".join(str(one) for one in found if one)
@@ -125,7 +126,7 @@ def canonical(word: str, name: Any) -> str:
     return {"arch": ARCHITECTURES, "os": SYSTEMS}.get(word, {}).get(lower, lower)
 
 
-def listed(value: Any) -> List[Any]:
+def listed(value: Any) -> list[Any]:
     """A value or a list as a list; empty for None and ``""``."""
     if isinstance(value, (list, tuple)):
         return list(value)

@@ -1,7 +1,7 @@
 """Version numbers: which of two is newer, and whether one is what was asked for.
 
 Dotted numbers compare number by number (``1.10`` is newer than ``1.9``, ``1.2`` is ``1.2.0``); a name of a pre-release
-(``rc1``, ``beta``) makes a version older than the same without it, any other letters make it newer (``9.2p1``, ``1.1.1w``);
+(``rc1``, ``beta``) makes a version older than the same without it, other letters make it newer (``9.2p1``, ``1.1.1w``);
 what stands behind ``+`` does not count. Packages of Debian have an order of their own (``agent/debian.py``).
 """
 
@@ -11,7 +11,7 @@ import re
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, List, Optional, Tuple
+    from typing import Any, Callable, Tuple
 
     Compare = Callable[[str, str], int]
     Part = Tuple[int, int, str]
@@ -30,14 +30,14 @@ def compare_dotted(left: str, right: str) -> int:
     return (a > b) - (a < b)
 
 
-def parts_of(version: str) -> List[Part]:
+def parts_of(version: str) -> list[Part]:
     """A version as parts that Python compares in the right order; empty where there is no number in it."""
     if not any(character.isdigit() for character in version):
         return []
     tokens = re.findall(r"\d+|[a-z]+", version.lower().split("+")[0])
     if tokens and tokens[0] == "v":
         del tokens[0]
-    parts: List[Part] = []
+    parts: list[Part] = []
     for place, token in enumerate(tokens):
         if token.isdigit():
             parts.append((NUMBER, int(token[:18]), ""))
@@ -48,7 +48,7 @@ def parts_of(version: str) -> List[Part]:
     return parts
 
 
-def satisfies(version: str, wanted: Any, compare: Compare = compare_dotted) -> Optional[bool]:
+def satisfies(version: str, wanted: Any, compare: Compare = compare_dotted) -> bool | None:
     """Whether a version is what was asked for; None where that cannot be told.
 
     Args:
@@ -68,7 +68,7 @@ def satisfies(version: str, wanted: Any, compare: Compare = compare_dotted) -> O
     return True
 
 
-def holds_for(version: str, condition: str, compare: Compare) -> Optional[bool]:
+def holds_for(version: str, condition: str, compare: Compare) -> bool | None:
     """One condition (``>=12``) of a range; None where it is not a condition."""
     match = re.match(r"(>=|<=|==|!=|>|<|=)?\s*(\S+)$", condition)
     if match is None or not parts_of(match.group(2)):

@@ -6,7 +6,9 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agent.host.linux import LinuxHost as Host
+    from agent.host.linux import LinuxHost
+
+    Host = LinuxHost
 
 
 def this_host(root: str) -> Host:

@@ -1,6 +1,6 @@
 """Running processes: on Linux read from /proc, elsewhere asked of psutil.
 
-/proc answers in a fifth of the time, most of which is psutil's import (``docs/decisions/0020-questions-that-cost-little.md``).
+With psutil the same costs its import first (``docs/decisions/0020-questions-that-cost-little.md``).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, Iterator, List, NamedTuple, Optional, Set
+    from typing import Iterator, NamedTuple
 
     class Process(NamedTuple):
         """One process that runs; ended ones that nobody waited for are not among them."""
@@ -19,13 +19,15 @@ if TYPE_CHECKING:
         parent: int
         name: str
         """The kernel's name for it: what ``ps -o comm`` shows, at most 15 characters."""
-        argv: List[str]
+        argv: list[str]
         """Empty for the kernel's own threads."""
         started: str
         """Tells a process from a later one with the same number; else of no meaning."""
 
         @property
-        def names(self) -> Set[str]: ...
+        def names(self) -> set[str]:
+            """What it may be called."""
+            ...
 else:
     from collections import namedtuple
 
@@ -68,7 +70,7 @@ def processes() -> Iterator[Process]:
                 yield process
 
 
-def process_of(pid: int) -> Optional[Process]:
+def process_of(pid: int) -> Process | None:
     """One process by its number; None where it has ended.
 
     Source: proc(5): in ``stat`` the name stands in brackets and may itself hold brackets and spaces; behind it state,
@@ -89,7 +91,7 @@ def process_of(pid: int) -> Optional[Process]:
     return Process(pid, int(field[1]), head.partition("(")[2], words, field[19])
 
 
-def age_s(process: Process) -> Optional[float]:
+def age_s(process: Process) -> float | None:
     """How long a process has been running, in seconds; None where that cannot be told."""
     if not sys.platform.startswith("linux"):
         return None
@@ -100,7 +102,7 @@ def age_s(process: Process) -> Optional[float]:
     return max(0.0, uptime - int(process.started) / os.sysconf("SC_CLK_TCK"))
 
 
-def user_of(process: Process) -> Optional[int]:
+def user_of(process: Process) -> int | None:
     """The number of the user a process works as (its effective one); None where that cannot be told."""
     if not sys.platform.startswith("linux"):
         return None
@@ -113,9 +115,9 @@ def user_of(process: Process) -> Optional[int]:
     return None
 
 
-def own_family() -> Set[int]:
+def own_family() -> set[int]:
     """This process and all it descends from: they name the software in their own command line, and are not it."""
-    family: Set[int] = set()
+    family: set[int] = set()
     pid = os.getpid()
     while pid > 0 and pid not in family:
         family.add(pid)
@@ -126,7 +128,7 @@ def own_family() -> Set[int]:
     return family
 
 
-def holders(inodes: Set[int], preferred: str = "") -> Dict[int, Process]:
+def holders(inodes: set[int], preferred: str = "") -> dict[int, Process]:
     """Which processes hold a socket, by the inodes of sockets.
 
     Args:
@@ -137,8 +139,8 @@ def holders(inodes: Set[int], preferred: str = "") -> Dict[int, Process]:
         Processes by their number. Without the right to look into a process (another user's), it is missing here.
     """
     links = {f"socket:[{inode}]" for inode in inodes}
-    found: Dict[int, Process] = {}
-    others: List[Process] = []
+    found: dict[int, Process] = {}
+    others: list[Process] = []
     for process in processes():
         if preferred and preferred not in process.names:
             others.append(process)
@@ -149,7 +151,7 @@ def holders(inodes: Set[int], preferred: str = "") -> Dict[int, Process]:
     return found
 
 
-def holds_one(pid: int, links: Set[str]) -> bool:
+def holds_one(pid: int, links: set[str]) -> bool:
     """Whether a process has one of these open."""
     folder = f"{PROC}/{pid}/fd"
     try:
@@ -183,4 +185,6 @@ def processes_of_psutil() -> Iterator[Process]:
     for one in psutil.process_iter(["pid", "ppid", "name", "cmdline", "status", "create_time"]):
         info = one.info
         if info["status"] != psutil.STATUS_ZOMBIE:
-            yield Process(info["pid"], info["ppid"] or 0, info["name"] or "", info["cmdline"] or [], str(info["create_time"]))
+            yield Process(
+                info["pid"], info["ppid"] or 0, info["name"] or "", info["cmdline"] or [], str(info["create_time"])
+            )

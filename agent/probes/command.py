@@ -8,7 +8,7 @@ from agent.protocol import text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional
+    from typing import Any
 
     from agent.host import Host
     from agent.program import Result
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 PATIENCE_S = 30.0
 
 
-def title(spec: Dict[str, Any]) -> Dict[str, str]:
+def title(spec: dict[str, Any]) -> dict[str, str]:
     """What is asked, for the form."""
     line = short(" ".join(spec["argv"]))
     return text(f"Perintah {line} berhasil", f"Command {line} succeeds")
 
 
-def ask(spec: Dict[str, Any], host: Host, since: Dict[str, Any]) -> Answer:
+def ask(spec: dict[str, Any], host: Host, since: dict[str, Any]) -> Answer:
     """Run it once; after ``timeout_s`` it and all it started are stopped."""
     codes = codes_of(spec.get("exit_code"))
     needed = needed_of(spec, codes)
@@ -33,12 +33,15 @@ def ask(spec: Dict[str, Any], host: Host, since: Dict[str, Any]) -> Answer:
         )
     except OSError as error:
         reason = text(
-            f"{spec['argv'][0]} tidak dapat dijalankan: {error.strerror}", f"{spec['argv'][0]} cannot be started: {error.strerror}"
+            f"{spec['argv'][0]} tidak dapat dijalankan: {error.strerror}",
+            f"{spec['argv'][0]} cannot be started: {error.strerror}",
         )
         return Answer("failed", needed=needed, found=str(error.strerror), reason=reason)
     found = found_of(result)
     if result.code is None:
-        reason = text(f"belum selesai setelah {timeout_s:g} detik, dihentikan", f"not over after {timeout_s:g} s; stopped")
+        reason = text(
+            f"belum selesai setelah {timeout_s:g} detik, dihentikan", f"not over after {timeout_s:g} s; stopped"
+        )
         return Answer("failed", needed=needed, found=found, reason=reason)
     if result.code not in codes:
         return Answer("failed", needed=needed, found=found, reason=wrong_code(result))
@@ -51,7 +54,7 @@ def ask(spec: Dict[str, Any], host: Host, since: Dict[str, Any]) -> Answer:
     return Answer("passed", needed=needed, found=found)
 
 
-def output_reason(spec: Dict[str, Any], result: Result) -> Optional[Dict[str, str]]:
+def output_reason(spec: dict[str, Any], result: Result) -> dict[str, str] | None:
     """Why what it wrote is not what was asked; None where it is."""
     for word, where, content in (("stdout_matches", "stdout", result.out), ("stderr_matches", "stderr", result.err)):
         pattern = spec.get(word)
@@ -63,7 +66,7 @@ def output_reason(spec: Dict[str, Any], result: Result) -> Optional[Dict[str, st
     return None
 
 
-def wrong_code(result: Result) -> Dict[str, str]:
+def wrong_code(result: Result) -> dict[str, str]:
     """Why an exit code is not right, with the last of what it said."""
     code = result.code if result.code is not None else 0
     said = (result.err.strip() or result.out.strip()).rsplit("\n", 1)[-1]
@@ -73,17 +76,19 @@ def wrong_code(result: Result) -> Dict[str, str]:
     return text(f"kode keluar {code}{tail}", f"exit code {code}{tail}")
 
 
-def codes_of(wanted: Any) -> List[int]:
+def codes_of(wanted: Any) -> list[int]:
     """The exit codes that are right: 0 where none are named."""
     if wanted is None:
         return [0]
     return [int(one) for one in wanted] if isinstance(wanted, (list, tuple)) else [int(wanted)]
 
 
-def needed_of(spec: Dict[str, Any], codes: List[int]) -> str:
+def needed_of(spec: dict[str, Any], codes: list[int]) -> str:
     """What is asked, as a short line."""
     parts = ["exit " + " | ".join(str(code) for code in codes)]
-    parts += [short(spec[word], 40) for word in ("stdout_matches", "stderr_matches", "contains") if spec.get(word) is not None]
+    parts += [
+        short(spec[word], 40) for word in ("stdout_matches", "stderr_matches", "contains") if spec.get(word) is not None
+    ]
     return ", ".join(parts)
 
 

@@ -11,7 +11,7 @@ from agent.protocol import text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional
+    from typing import Any
 
     from agent.host import Host
     from agent.http1 import Response
@@ -20,12 +20,12 @@ PATIENCE_S = 10.0
 MISSING = object()
 
 
-def title(spec: Dict[str, Any]) -> Dict[str, str]:
+def title(spec: dict[str, Any]) -> dict[str, str]:
     """What is asked, for the form."""
     return text(f"Alamat {spec['url']} menjawab", f"Address {spec['url']} answers")
 
 
-def ask(spec: Dict[str, Any], host: Host, since: Dict[str, Any]) -> Answer:
+def ask(spec: dict[str, Any], host: Host, since: dict[str, Any]) -> Answer:
     """Ask the address once. Redirects are answers like others: they are not followed."""
     needed = needed_of(spec)
     try:
@@ -48,15 +48,19 @@ def ask(spec: Dict[str, Any], host: Host, since: Dict[str, Any]) -> Answer:
     return Answer("passed", needed=needed, found=found)
 
 
-def first_reason(spec: Dict[str, Any], response: Response) -> Optional[Dict[str, str]]:
+def first_reason(spec: dict[str, Any], response: Response) -> dict[str, str] | None:
     """The first thing about a response that is not as asked; None where all is."""
     if not status_holds(spec.get("status"), response.status):
         where = f" → {response.headers['location']}" if response.headers.get("location") else ""
         return text(f"statusnya {response.status}{where}", f"its status is {response.status}{where}")
     if spec.get("contains") is not None and spec["contains"] not in response.content:
-        return text(f"isinya tidak memuat {short(spec['contains'])}", f"its body does not contain {short(spec['contains'])}")
+        return text(
+            f"isinya tidak memuat {short(spec['contains'])}", f"its body does not contain {short(spec['contains'])}"
+        )
     if spec.get("matches") is not None and search(spec["matches"], response.content) is None:
-        return text(f"isinya tidak cocok dengan {short(spec['matches'])}", f"its body does not match {short(spec['matches'])}")
+        return text(
+            f"isinya tidak cocok dengan {short(spec['matches'])}", f"its body does not match {short(spec['matches'])}"
+        )
     for name, pattern in (spec.get("headers") or {}).items():
         value = response.headers.get(name.lower())
         if value is None:
@@ -66,13 +70,15 @@ def first_reason(spec: Dict[str, Any], response: Response) -> Optional[Dict[str,
     return json_reason(spec["json"], response) if spec.get("json") else None
 
 
-def json_reason(wanted: Dict[str, Any], response: Response) -> Optional[Dict[str, str]]:
+def json_reason(wanted: dict[str, Any], response: Response) -> dict[str, str] | None:
     """Why a value in the body's JSON is not as asked; None where all are."""
     try:
         document = json.loads(response.content)
     except (ValueError, RecursionError) as error:
         if response.truncated:
-            return text("isinya terlalu besar untuk dibaca sebagai JSON", "its body is larger than what is read as JSON")
+            return text(
+                "isinya terlalu besar untuk dibaca sebagai JSON", "its body is larger than what is read as JSON"
+            )
         return text(f"isinya bukan JSON: {error}", f"its body is not JSON: {error}")
     for path, value in wanted.items():
         found = value_at(document, path)
@@ -111,10 +117,12 @@ def status_holds(wanted: Any, status: int) -> bool:
     return status in [int(one) for one in (wanted if isinstance(wanted, (list, tuple)) else [wanted])]
 
 
-def needed_of(spec: Dict[str, Any]) -> str:
+def needed_of(spec: dict[str, Any]) -> str:
     """What is asked, as a short line."""
     status = spec.get("status")
-    parts: List[str] = ["2xx" if status is None else " | ".join(str(one) for one in (status if isinstance(status, list) else [status]))]
+    parts: list[str] = [
+        "2xx" if status is None else " | ".join(str(one) for one in (status if isinstance(status, list) else [status]))
+    ]
     parts += [short(spec[word], 40) for word in ("contains", "matches") if spec.get(word) is not None]
     parts += [f"{path} = {json.dumps(value, ensure_ascii=False)}" for path, value in (spec.get("json") or {}).items()]
     parts += [f"{name}: {short(pattern, 40)}" for name, pattern in (spec.get("headers") or {}).items()]

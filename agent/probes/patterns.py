@@ -12,7 +12,7 @@ from agent.protocol import text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Optional
+    from typing import Any
 
 TEXT_LIMIT = 1024 * 1024
 """Characters searched: the last of them."""
@@ -22,7 +22,7 @@ PATIENCE_S = 2.0
 class PatternTrouble(Exception):
     """The pattern could not be held against the text; ``reason`` says why, in both languages."""
 
-    def __init__(self, reason: Dict[str, str]) -> None:
+    def __init__(self, reason: dict[str, str]) -> None:
         super().__init__(reason["en"])
         self.reason = reason
 
@@ -31,7 +31,7 @@ class _TooLong(Exception):
     """The timer's signal came while a search was going on."""
 
 
-def search(pattern: str, content: str, *, patience_s: float = PATIENCE_S) -> Optional[re.Match[str]]:
+def search(pattern: str, content: str, *, patience_s: float = PATIENCE_S) -> re.Match[str] | None:
     """The first place a pattern (lines apart: ``^`` and ``$`` mean those of a line) holds in the end of a text.
 
     Raises:
@@ -41,7 +41,10 @@ def search(pattern: str, content: str, *, patience_s: float = PATIENCE_S) -> Opt
         compiled = re.compile(pattern, re.MULTILINE)
     except (re.error, RecursionError, OverflowError) as error:
         raise PatternTrouble(
-            text(f"pola {short(pattern)} bukan ekspresi reguler: {error}", f"{short(pattern)} is not a regular expression: {error}")
+            text(
+                f"pola {short(pattern)} bukan ekspresi reguler: {error}",
+                f"{short(pattern)} is not a regular expression: {error}",
+            )
         ) from error
     content = content[-TEXT_LIMIT:]
     try:
@@ -55,7 +58,7 @@ def search(pattern: str, content: str, *, patience_s: float = PATIENCE_S) -> Opt
         ) from error
 
 
-def limited(compiled: re.Pattern[str], content: str, patience_s: float) -> Optional[re.Match[str]]:
+def limited(compiled: re.Pattern[str], content: str, patience_s: float) -> re.Match[str] | None:
     """A search that ends in time, wherever signals can be had: in the main thread of a computer with SIGALRM."""
     import signal
 

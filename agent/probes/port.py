@@ -9,7 +9,7 @@ from agent.protocol import text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional
+    from typing import Any
 
     from agent.host import Host
     from agent.host.linux import Socket
@@ -18,16 +18,18 @@ ANY = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 TABLES = ("/proc/net/tcp", "/proc/net/tcp6", "/proc/net/udp", "/proc/net/udp6")
 
 
-def title(spec: Dict[str, Any]) -> Dict[str, str]:
+def title(spec: dict[str, Any]) -> dict[str, str]:
     """What is asked, for the form."""
     port = f"{spec['port']}/{spec.get('protocol') or 'tcp'}"
     if spec.get("state") == "free":
         return text(f"Port {port} bebas", f"Port {port} is free")
     by = spec.get("process")
-    return text(f"Port {port} dilayani" + (f" {by}" if by else ""), f"Port {port} is served" + (f" by {by}" if by else ""))
+    return text(
+        f"Port {port} dilayani" + (f" {by}" if by else ""), f"Port {port} is served" + (f" by {by}" if by else "")
+    )
 
 
-def ask(spec: Dict[str, Any], host: Host, since: Dict[str, Any]) -> Answer:
+def ask(spec: dict[str, Any], host: Host, since: dict[str, Any]) -> Answer:
     """Look for sockets that wait at the port, and for the processes that hold them."""
     needed = needed_of(spec)
     found = sockets_at(spec, host)
@@ -38,7 +40,12 @@ def ask(spec: Dict[str, Any], host: Host, since: Dict[str, Any]) -> Answer:
     if spec.get("state") == "free":
         if not found:
             return Answer("passed", needed=needed, found="free")
-        return Answer("failed", needed=needed, found=described(found, host), reason=text("port sudah dipakai", "the port is in use"))
+        return Answer(
+            "failed",
+            needed=needed,
+            found=described(found, host),
+            reason=text("port sudah dipakai", "the port is in use"),
+        )
     if not found:
         reason = text("tidak ada yang mendengarkan di port itu", "nothing waits at that port")
         return Answer("failed", needed=needed, found="free", reason=reason)
@@ -47,7 +54,7 @@ def ask(spec: Dict[str, Any], host: Host, since: Dict[str, Any]) -> Answer:
     return judge_owner(wanted, found, needed)
 
 
-def judge_owner(wanted: str, found: List[Socket], needed: str) -> Answer:
+def judge_owner(wanted: str, found: list[Socket], needed: str) -> Answer:
     """Whether one of the sockets' holders is the program asked for."""
     from agent.host.processes import CannotTell, holders
 
@@ -66,11 +73,13 @@ def judge_owner(wanted: str, found: List[Socket], needed: str) -> Answer:
     seen = f"{where} {', '.join(names)}"
     if any(wanted in process.names for process in owners.values()):
         return Answer("passed", needed=needed, found=seen)
-    reason = text(f"port dipegang {', '.join(names)}, bukan {wanted}", f"the port is held by {', '.join(names)}, not {wanted}")
+    reason = text(
+        f"port dipegang {', '.join(names)}, bukan {wanted}", f"the port is held by {', '.join(names)}, not {wanted}"
+    )
     return Answer("failed", needed=needed, found=seen, reason=reason)
 
 
-def sockets_at(spec: Dict[str, Any], host: Host) -> Optional[List[Socket]]:
+def sockets_at(spec: dict[str, Any], host: Host) -> list[Socket] | None:
     """Sockets that wait at the port (and address) asked for; None where they cannot be listed."""
     every = host.listening()
     if not every and host.os == "linux" and not any(os.access(table, os.R_OK) for table in TABLES):
@@ -79,7 +88,9 @@ def sockets_at(spec: Dict[str, Any], host: Host) -> Optional[List[Socket]]:
     return [
         one
         for one in every
-        if one.port == int(spec["port"]) and one.protocol == protocol and (not address or serves(one.address, str(address)))
+        if one.port == int(spec["port"])
+        and one.protocol == protocol
+        and (not address or serves(one.address, str(address)))
     ]
 
 
@@ -102,7 +113,7 @@ def plain(address: str) -> str:
     return {"localhost": "127.0.0.1", "*": ANY[0]}.get(address, address)
 
 
-def described(found: List[Socket], host: Host) -> str:
+def described(found: list[Socket], host: Host) -> str:
     """Where something waits, and by what name it goes where that can be told."""
     from agent.host.processes import CannotTell, holders
 
@@ -113,13 +124,13 @@ def described(found: List[Socket], host: Host) -> str:
     return " ".join([", ".join(addresses(found)), ", ".join(names)]).strip()
 
 
-def addresses(found: List[Socket]) -> List[str]:
+def addresses(found: list[Socket]) -> list[str]:
     """The addresses, as people write them, each once."""
     shown = {(f"[{one.address}]" if ":" in one.address else one.address) + f":{one.port}" for one in found}
     return sorted(shown)
 
 
-def needed_of(spec: Dict[str, Any]) -> str:
+def needed_of(spec: dict[str, Any]) -> str:
     """What is asked, as a short line."""
     where = f"{spec['address']}:" if spec.get("address") else ""
     state = "free" if spec.get("state") == "free" else spec.get("process") or "listening"

@@ -11,7 +11,7 @@ from agent.protocol import text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Tuple
+    from typing import Any
 
     from agent.host import Host
     from agent.host.processes import Process
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 LOOK_AGAIN_S = 0.1
 
 
-def title(spec: Dict[str, Any]) -> Dict[str, str]:
+def title(spec: dict[str, Any]) -> dict[str, str]:
     """What is asked, for the form."""
     what = spec.get("name") or short(spec.get("cmdline", ""))
     return text(f"Proses {what} berjalan", f"Process {what} runs")
 
 
-def ask(spec: Dict[str, Any], host: Host, since: Dict[str, Any]) -> Answer:
+def ask(spec: dict[str, Any], host: Host, since: dict[str, Any]) -> Answer:
     """Count the processes; where they must stay, wait until they are old enough.
 
     This process and those it descends from do not count: the software's name stands in their command line too.
@@ -40,7 +40,9 @@ def ask(spec: Dict[str, Any], host: Host, since: Dict[str, Any]) -> Answer:
         if user is not None:
             found = [process for process in found if user_of(process) == user]
     except CannotTell as error:
-        return unknown(needed, text(f"daftar proses tidak dapat dibaca: {error}", f"processes cannot be listed: {error}"))
+        return unknown(
+            needed, text(f"daftar proses tidak dapat dibaca: {error}", f"processes cannot be listed: {error}")
+        )
     except PatternTrouble as trouble:
         return unknown(needed, trouble.reason)
     except KeyError:
@@ -53,13 +55,14 @@ def ask(spec: Dict[str, Any], host: Host, since: Dict[str, Any]) -> Answer:
     left = staying(found, at_least, stable_for_s) if stable_for_s and at_least else found
     if len(left) < at_least:
         reason = text(
-            f"prosesnya berakhir sebelum berjalan {stable_for_s:g} detik", f"it ended before it had run for {stable_for_s:g} s"
+            f"prosesnya berakhir sebelum berjalan {stable_for_s:g} detik",
+            f"it ended before it had run for {stable_for_s:g} s",
         )
         return failed(needed, listed(left), reason)
     return Answer("passed", needed=needed, found=listed(left))
 
 
-def is_meant(process: Process, spec: Dict[str, Any]) -> bool:
+def is_meant(process: Process, spec: dict[str, Any]) -> bool:
     """Whether a process is one of those asked for, by name or by command line."""
     name = spec.get("name")
     if name is not None:
@@ -68,7 +71,7 @@ def is_meant(process: Process, spec: Dict[str, Any]) -> bool:
     return bool(process.argv) and search(spec["cmdline"], " ".join(process.argv)) is not None
 
 
-def limits(spec: Dict[str, Any]) -> Tuple[int, Optional[int]]:
+def limits(spec: dict[str, Any]) -> tuple[int, int | None]:
     """How many there must be at least, and at most (None: any number)."""
     count = spec.get("count") or {}
     at_most = count.get("at_most")
@@ -76,7 +79,7 @@ def limits(spec: Dict[str, Any]) -> Tuple[int, Optional[int]]:
     return int(count.get("at_least", usual)), None if at_most is None else int(at_most)
 
 
-def staying(found: List[Process], at_least: int, stable_for_s: float) -> List[Process]:
+def staying(found: list[Process], at_least: int, stable_for_s: float) -> list[Process]:
     """Those that are still the same after enough of them have run for ``stable_for_s``; gives up when too few are left.
 
     What is old enough already needs no waiting: its age is a better proof than any we could wait for.
@@ -101,7 +104,7 @@ def is_same(process: Process) -> bool:
     return now is not None and now.started == process.started
 
 
-def user_number(user: Any) -> Optional[int]:
+def user_number(user: Any) -> int | None:
     """A user's number, of a number or a name.
 
     Raises:
@@ -116,7 +119,7 @@ def user_number(user: Any) -> Optional[int]:
     return pwd.getpwnam(str(user)).pw_uid
 
 
-def needed_of(spec: Dict[str, Any], at_least: int, at_most: Optional[int]) -> str:
+def needed_of(spec: dict[str, Any], at_least: int, at_most: int | None) -> str:
     """What is asked, as a short line."""
     parts = [f"≥ {at_least}" if at_most is None else f"{at_least}–{at_most}" if at_most != at_least else f"= {at_most}"]
     if spec.get("user") is not None:
@@ -126,7 +129,7 @@ def needed_of(spec: Dict[str, Any], at_least: int, at_most: Optional[int]) -> st
     return ", ".join(parts)
 
 
-def listed(found: List[Process]) -> str:
+def listed(found: list[Process]) -> str:
     """How many, and the first few by name and number."""
     if not found:
         return "0"
@@ -134,11 +137,11 @@ def listed(found: List[Process]) -> str:
     return f"{len(found)} ({some}{' …' if len(found) > 4 else ''})"
 
 
-def failed(needed: str, found: str, reason: Dict[str, str]) -> Answer:
+def failed(needed: str, found: str, reason: dict[str, str]) -> Answer:
     """Not as asked."""
     return Answer("failed", needed=needed, found=found, reason=reason)
 
 
-def unknown(needed: str, reason: Dict[str, str]) -> Answer:
+def unknown(needed: str, reason: dict[str, str]) -> Answer:
     """Cannot be told, and asking again would not help."""
     return Answer("unknown", needed=needed, found="?", reason=reason, final=True)

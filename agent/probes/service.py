@@ -9,7 +9,7 @@ from agent.protocol import text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional
+    from typing import Any
 
     from agent.host import Host
     from agent.host.services import Service
@@ -18,36 +18,47 @@ LOOK_AGAIN_S = 0.1
 UP = ("active", "reloading")
 
 
-def title(spec: Dict[str, Any]) -> Dict[str, str]:
+def title(spec: dict[str, Any]) -> dict[str, str]:
     """What is asked, for the form."""
     if spec.get("state") == "stopped":
         return text(f"Layanan {spec['name']} berhenti", f"Service {spec['name']} is stopped")
     return text(f"Layanan {spec['name']} berjalan", f"Service {spec['name']} runs")
 
 
-def ask(spec: Dict[str, Any], host: Host, since: Dict[str, Any]) -> Answer:
+def ask(spec: dict[str, Any], host: Host, since: dict[str, Any]) -> Answer:
     """Read the service; where it must stay up, watch its main process until it is old enough."""
     needed = needed_of(spec)
     service = host.services.read(spec["name"])
     if not service.known and wanted_state(spec) != "stopped":
-        reason = text(f"layanan {spec['name']} tidak dikenal di komputer ini", f"there is no service {spec['name']} here")
+        reason = text(
+            f"layanan {spec['name']} tidak dikenal di komputer ini", f"there is no service {spec['name']} here"
+        )
         return Answer("failed", needed=needed, found="-", reason=reason)
     stable_for_s = float(spec.get("stable_for_s") or 0)
-    if wanted_state(spec) == "running" and stable_for_s and service.active in UP and service.active_for_s < stable_for_s:
+    if (
+        wanted_state(spec) == "running"
+        and stable_for_s
+        and service.active in UP
+        and service.active_for_s < stable_for_s
+    ):
         former, service = service, after_watching(spec["name"], service, stable_for_s, host)
         if not is_same(former, service):
-            return Answer("failed", needed=needed, found=found_of(service), reason=not_stable(service, stable_for_s), final=True)
+            return Answer(
+                "failed", needed=needed, found=found_of(service), reason=not_stable(service, stable_for_s), final=True
+            )
     return judge(spec, service, needed, since)
 
 
-def judge(spec: Dict[str, Any], service: Service, needed: str, since: Dict[str, Any]) -> Answer:
+def judge(spec: dict[str, Any], service: Service, needed: str, since: dict[str, Any]) -> Answer:
     """A service as read, against what was asked."""
     found = found_of(service)
     state = wanted_state(spec)
     if state == "running" and service.active not in UP:
         return Answer("failed", needed=needed, found=found, reason=not_running(spec["name"], service))
     if state == "stopped" and service.known and service.active not in ("inactive", "failed"):
-        reason = text(f"layanan {spec['name']} masih {service.active}", f"service {spec['name']} is still {service.active}")
+        reason = text(
+            f"layanan {spec['name']} masih {service.active}", f"service {spec['name']} is still {service.active}"
+        )
         return Answer("failed", needed=needed, found=found, reason=reason)
     if state == "running" and spec.get("stable_for_s") and service.restarts and began_after(service, since):
         # One that dies every few seconds is up whenever it is looked at; the manager's counter tells.
@@ -90,26 +101,27 @@ def is_same(former: Service, service: Service) -> bool:
     return service.active in UP and service.main_pid == former.main_pid and service.restarts == former.restarts
 
 
-def began_after(service: Service, since: Dict[str, Any]) -> bool:
+def began_after(service: Service, since: dict[str, Any]) -> bool:
     """Whether it was last started after the run began."""
     return service.active_for_s < time.time() - float(since["at"])
 
 
-def wanted_state(spec: Dict[str, Any]) -> Optional[str]:
+def wanted_state(spec: dict[str, Any]) -> str | None:
     """``running``, ``stopped``, or None where only ``enabled`` is asked for."""
     state = spec.get("state")
     return str(state) if state else ("running" if spec.get("enabled") is None else None)
 
 
-def not_running(name: str, service: Service) -> Dict[str, str]:
+def not_running(name: str, service: Service) -> dict[str, str]:
     """Why it counts as not running."""
     result = f" ({service.result})" if service.result not in ("", "success") else ""
     return text(
-        f"layanan {name} tidak berjalan: {service.active}{result}", f"service {name} does not run: {service.active}{result}"
+        f"layanan {name} tidak berjalan: {service.active}{result}",
+        f"service {name} does not run: {service.active}{result}",
     )
 
 
-def not_stable(service: Service, stable_for_s: float) -> Dict[str, str]:
+def not_stable(service: Service, stable_for_s: float) -> dict[str, str]:
     """Why it counts as not stable."""
     return text(
         f"layanan tidak bertahan {stable_for_s:g} detik: {found_of(service)}",
@@ -117,7 +129,7 @@ def not_stable(service: Service, stable_for_s: float) -> Dict[str, str]:
     )
 
 
-def keeps_restarting(service: Service) -> Dict[str, str]:
+def keeps_restarting(service: Service) -> dict[str, str]:
     """Why one that is up now counts as failed."""
     return text(
         f"layanan mati dan dijalankan ulang {service.restarts} kali sejak proses instalasi dimulai",
@@ -125,10 +137,10 @@ def keeps_restarting(service: Service) -> Dict[str, str]:
     )
 
 
-def needed_of(spec: Dict[str, Any]) -> str:
+def needed_of(spec: dict[str, Any]) -> str:
     """What is asked, as a short line."""
     state = wanted_state(spec)
-    parts: List[str] = [{"running": "active", "stopped": "inactive"}.get(state, state)] if state else []
+    parts: list[str] = [{"running": "active", "stopped": "inactive"}.get(state, state)] if state else []
     if spec.get("enabled") is not None:
         parts.append("enabled" if spec["enabled"] else "disabled")
     if spec.get("stable_for_s"):
