@@ -93,21 +93,23 @@ def part_lines(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     return lines
 
 
-def to_bytes(record: Mapping[str, Any], signatures: list[dict[str, Any]]) -> bytes:
-    """The whole file: the one and only spelling of this record and these signatures."""
-    parts = {name: hashlib.sha256(line.encode("utf-8")).hexdigest() for name, line in part_lines(record)}
-    head = head_bytes(record)
-    tail = [
-        f'"digest":"{hashlib.sha256(head).hexdigest()}"',
-        f'"parts":{canonical(parts)}',
-        *(line for _, line in part_lines({"signatures": signatures})),
-    ]
-    return head + (",\n".join(tail) + "\n}\n").encode("utf-8")
-
-
 def to_json(form: Form) -> bytes:
     """The form as a file that ``verify`` can check without a database."""
-    return to_bytes(record_of(form), [signature_of(signature) for signature in form.signatures])
+    record = record_of(form)
+    return spelled(
+        record,
+        digest=digest_of_record(record),
+        parts={name: hashlib.sha256(line.encode("utf-8")).hexdigest() for name, line in part_lines(record)},
+        signatures=[signature_of(signature) for signature in form.signatures],
+    )
+
+
+def spelled(
+    record: Mapping[str, Any], *, digest: str, parts: Mapping[str, str], signatures: list[dict[str, Any]]
+) -> bytes:
+    """The whole file: the one and only spelling of a record and its seals."""
+    seals = part_lines({"digest": digest, "parts": parts, "signatures": signatures})
+    return head_bytes(record) + (",\n".join(line for _, line in seals) + "\n}\n").encode("utf-8")
 
 
 def signature_of(signature: Signature) -> dict[str, Any]:

@@ -111,7 +111,15 @@ def opened(store: Store, number: str, *, host: str = "pc1", run: str = RUN, soft
 def ended(store: Store, number: str, outcome: str, *, host: str = "pc1", run: str = RUN) -> Record:
     rollback = {"verdict": "clean", "residue": []} if outcome == "rolled_back" else None
     return store.record(
-        "host_ended", run=run, host=host, form=number, outcome=outcome, step=7, reason=None, rollback=rollback, seconds=1
+        "host_ended",
+        run=run,
+        host=host,
+        form=number,
+        outcome=outcome,
+        step=7,
+        reason=None,
+        rollback=rollback,
+        seconds=1,
     )
 
 
@@ -157,7 +165,9 @@ def test_a_fresh_database_opened_by_many_at_once_is_made_once(url: str) -> None:
         "with Store(sys.argv[1]) as store: print(*store.allocate_form_numbers(2026, 1))"
     )
     started = [
-        subprocess.Popen([sys.executable, "-c", program, url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", program, url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         for _ in range(4)
     ]
     told = [process.communicate(timeout=60) for process in started]
@@ -186,14 +196,18 @@ def test_unreachable_is_open_only_where_work_may_be_going_on(store: Store) -> No
         store.append([opened(store, f"FI-2026-00000{n}", host=host)])
     store.append([agent(1, host="spoke", form="FI-2026-000002")])
     store.append([store.record("line_lost", run=RUN, host="dropped", form="FI-2026-000003", reason=None)])
-    store.append([ended(store, f"FI-2026-00000{n}", "unreachable", host=h) for n, h in enumerate(["never", "spoke"], 1)])
+    store.append(
+        [ended(store, f"FI-2026-00000{n}", "unreachable", host=h) for n, h in enumerate(["never", "spoke"], 1)]
+    )
     store.append([ended(store, "FI-2026-000003", "unreachable", host="dropped")])
     assert [row.host for row in store.open_forms()] == ["dropped", "spoke"]
 
 
 def test_forms_are_found_by_host_software_run_and_state(store: Store) -> None:
     store.append([opened(store, "FI-2026-000001"), opened(store, "FI-2026-000002", host="pc2", software="arsip")])
-    store.append([opened(store, "FI-2026-000003", run="other"), ended(store, "FI-2026-000003", "installed", run="other")])
+    store.append(
+        [opened(store, "FI-2026-000003", run="other"), ended(store, "FI-2026-000003", "installed", run="other")]
+    )
 
     def numbers(**filters: object) -> list[str]:
         return [row.number[-1] for row in store.forms(**filters)]  # type: ignore[arg-type]
@@ -237,7 +251,9 @@ def test_a_plan_is_kept_without_secrets(store: Store) -> None:
 def test_no_secret_reaches_the_disk(tmp_path: Path) -> None:
     path = tmp_path / "pasang.sqlite3"
     store = Store(f"sqlite:///{path}", redactor=Redactor(['pa"ss wörd/1', "hunter22"]))
-    store.append([agent(1, output='login pa"ss wörd/1 ok', argv=["-p", "hunter22"], deep={"hunter22": ["aHVudGVyMjI="]})])
+    store.append(
+        [agent(1, output='login pa"ss wörd/1 ok', argv=["-p", "hunter22"], deep={"hunter22": ["aHVudGVyMjI="]})]
+    )
     store.append([store.record("connected", run=RUN, host="pc1", form="FI-2026-000001", address="x hunter22 y")])
     before = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     store.close()
