@@ -1,0 +1,226 @@
+"""From a login shell to our own Python, in one command line: the first stage.
+
+The command finds a Python, which prints the mark, throws its input away up to the same mark, reads ``{"stage": n}``
+and runs the n bytes that follow. Nobody waits for anybody: the caller writes the whole job at once, and reads later
+whether it was let in. Only where sudo wants a password is the mark awaited first, because a sudo that refuses the
+password would take the lines after it for more passwords, and lock the account.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+
+from agent.protocol import MARK
+from controller.errors import AccessRefused, AgentFault, HostError, InventoryError, LineLost, NoPython
+from controller.settings import Secret
+from controller.text import Text
+from controller.transport.base import Channel, Endpoint, Transport, lost
+
+_SENTENCE = MARK.decode().strip()
+_TOO_OLD = 99
+_NO_PYTHON = MARK.strip() + b" nopython"
+_PROMPT = "pasang-sudo:"
+_NOISE_LIMIT_BYTES = 1024 * 1024
+_GLANCE_S = 0.2
+_NAMES = (
+    "python3 python3.14 python3.13 python3.12 python3.11 python3.10 python3.9 python3.8 /usr/libexec/platform-python"
+)
+
+# Words and syntax that Python 2.7 and 3.6 understand too, so that they can say 99. No quote, no backslash, no dollar:
+# it stands within double quotes within single quotes.
+_PYTHON = (
+    "import sys;sys.version_info<(3,8)and sys.exit(99);m=sys.argv[1];i=sys.stdin.buffer;"
+    "sys.stdout.write(m+chr(10));sys.stdout.flush();any(l.strip()==m.encode()for l in i)or sys.exit();"
+    "n=list(eval(i.readline()or sys.exit()).values())[0];s=i.read(n);len(s)==n and exec(s)"
+)
+
+_REFUSALS: tuple[tuple[str, Text, Text | None], ...] = (
+    (
+        r"not in the sudoers|may not run sudo|is not allowed to (execute|run)",
+        Text("pengguna ini tidak diizinkan memakai sudo", "this user may not use sudo"),
+        Text("daftarkan di sudoers, atau pakai ansible_user lain", "add it to sudoers, or use another ansible_user"),
+    ),
+    (
+        r"must have a tty",
+        Text("sudo menuntut terminal (requiretty)", "sudo demands a terminal (requiretty)"),
+        Text("hapus `Defaults requiretty` bagi pengguna ini", "drop `Defaults requiretty` for this user"),
+    ),
+    (
+        r"password is required|no askpass|a terminal is required|no password was provided",
+        Text("sudo meminta kata sandi dan tidak ada yang diberikan", "sudo wants a password and none was given"),
+        Text("isi ansible_become_password, atau beri NOPASSWD", "set ansible_become_password, or grant NOPASSWD"),
+    ),
+    (
+        rf"incorrect password|{_PROMPT}.*{_PROMPT}",
+        Text("sudo menolak kata sandi", "sudo refused the password"),
+        Text("periksa ansible_become_password", "check ansible_become_password"),
+    ),
+    (
+        r"account (validation failure|.*expired|.*locked)|unknown user|you do not exist",
+        Text("sudo menolak akun ini", "sudo refused this account"),
+        None,
+    ),
+    (
+        r"sudo['’]?: (command )?(not found|No such file)|sudo: unrecognized|sudo: (not found|command not found)",
+        Text("sudo tidak terpasang di komputer itu", "sudo is not installed on that computer"),
+        Text("pasang sudo, atau masuk sebagai root", "install sudo, or log in as root"),
+    ),
+    (
+        r"currently not available|nologin",
+        Text("akun ini tidak mempunyai shell", "this account has no login shell"),
+        Text("pakai ansible_user lain", "use another ansible_user"),
+    ),
+)
+
+
+def boot_command(python: str | None = None, *, become_user: str | None = None, asks_password: bool = False) -> str:
+    """The command line that any login shell (sh, bash, csh, fish) understands alike.
+
+    Args:
+        python: tried first, before the names known; ``auto…`` means none.
+        become_user: run through sudo as this user; None: as oneself.
+        asks_password: the first line of the input is a password for sudo.
+
+    Raises:
+        InventoryError: ``python`` or ``become_user`` would not survive a shell.
+    """
+    hint = "" if not python or python.startswith("auto") else python
+    for name, value in (("ansible_python_interpreter", hint), ("ansible_become_user", become_user or "")):
+        if not re.fullmatch(r"[\w./+@-]*", value, re.ASCII) or value.startswith("-"):
+            raise InventoryError(
+                Text(f"{value!r} tidak dapat dipakai", f"{value!r} cannot be used"),
+                where=name,
+                hint=Text("tulis satu nama atau jalur saja", "write one name or path only"),
+            )
+    search = (
+        f"for p in {hint} {_NAMES};do command -v $p>/dev/null||continue;"
+        f'$p -ISc "{_PYTHON}" "{_SENTENCE}";r=$?;test $r = {_TOO_OLD}||exit $r;done;echo {_NO_PYTHON.decode()}'
+    )
+    if become_user is None:
+        return f"exec sh -c '{search}'"
+    manner = f"-S -p {_PROMPT}" if asks_password else "-n"
+    return f"exec env LC_ALL=C sudo {manner} -H -u {become_user} sh -c '{search}'"
+
+
+def launch(transport: Transport, connection: Endpoint) -> BootChannel:
+    """Connects and starts the first stage; whether it runs is known by the first ``read_line``.
+
+    Raises:
+        Unreachable: or one of its children.
+    """
+    become_user = connection.become_user if connection.become else None
+    if become_user == transport.describe()["user"]:
+        become_user = None
+    password = connection.become_password if become_user else None
+    command = boot_command(connection.python, become_user=become_user, asks_password=password is not None)
+    transport.connect(command)
+    return BootChannel(transport, transport.open(command), where=connection.address, password=password)
+
+
+class BootChannel(Channel):
+    """The channel to the first stage. It skips what login shells print, and says why there is no first stage."""
+
+    def __init__(self, transport: Transport, inner: Channel, *, where: str, password: Secret | None = None) -> None:
+        super().__init__()
+        self.transport = transport
+        self._inner = inner
+        self._where = where
+        self._started = False
+        self._must_wait = password is not None
+        self._noise_bytes = 0
+        if password is not None:
+            self._inner.write(password.reveal().splitlines()[0].encode() + b"\n" if password.reveal() else b"\n")
+
+    def read_line(self, timeout_s: float | None = None) -> bytes:
+        """See ``Channel.read_line``.
+
+        Raises:
+            AccessRefused: sudo or the login shell did not let us in.
+            NoPython: nothing there can run the agent.
+        """
+        if self._started:
+            return super().read_line(timeout_s)
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        self._await_mark(deadline)
+        return super().read_line(None if deadline is None else max(0.0, deadline - time.monotonic()))
+
+    def _await_mark(self, deadline: float | None) -> None:
+        while not self._started:
+            remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
+            if self._must_wait:
+                remaining = _GLANCE_S if remaining is None else min(remaining, _GLANCE_S)
+            try:
+                line = super().read_line(remaining)
+            except TimeoutError:
+                if self._must_wait and self._inner.errors().count(_PROMPT) > 1:
+                    raise self._refusal() from None
+                if deadline is not None and time.monotonic() >= deadline:
+                    raise
+                continue
+            self._noise_bytes += len(line)
+            if not line or self._noise_bytes > _NOISE_LIMIT_BYTES:
+                raise self._refusal()
+            if line.rstrip().endswith(_NO_PYTHON):
+                raise self._no_python()
+            self._started = line.endswith(MARK)
+
+    def _send(self, data: bytes) -> None:
+        if self._must_wait and not self._started:
+            self._await_mark(None)
+        try:
+            self._inner._send(data)
+        except LineLost:
+            if self._started:
+                raise
+            self._await_mark(time.monotonic() + 1)
+            raise
+
+    def _receive(self, timeout_s: float | None) -> bytes:
+        return self._inner._receive(timeout_s)
+
+    def _no_python(self) -> NoPython:
+        return NoPython(
+            Text("tidak ada Python 3.8 ke atas di komputer itu", "there is no Python 3.8 or newer on that computer"),
+            where=self._where,
+            hint=Text(
+                "pasang paket python3, atau isi ansible_python_interpreter dengan jalurnya",
+                "install the package python3, or set ansible_python_interpreter to its path",
+            ),
+        )
+
+    def _refusal(self) -> HostError:
+        """Why there was no mark, out of what stood on stderr."""
+        status, errors = self._inner.exit_status(), self._inner.errors().strip()
+        flat = " ".join(errors.split())
+        for pattern, what, hint in _REFUSALS:
+            if re.search(pattern, flat):
+                return AccessRefused(what, where=self._where, hint=hint)
+        if status is None and not flat:
+            return lost(self._where)
+        said = flat[-300:] or f"exit {status}"
+        return AgentFault(
+            Text(f"program awal tidak dapat dimulai: {said}", f"the first stage could not start: {said}"),
+            where=self._where,
+            hint=Text(
+                "coba masuk dengan ssh dan pengguna yang sama, lalu jalankan python3",
+                "try ssh with the same user, and run python3 there",
+            ),
+        )
+
+    def close_write(self) -> None:
+        """See ``Channel.close_write``."""
+        self._inner.close_write()
+
+    def exit_status(self) -> int | None:
+        """See ``Channel.exit_status``."""
+        return self._inner.exit_status()
+
+    def errors(self) -> str:
+        """See ``Channel.errors``."""
+        return self._inner.errors()
+
+    def close(self) -> None:
+        """Closes the channel and the transport it came with."""
+        self._inner.close()
+        self.transport.close()

@@ -1,0 +1,131 @@
+"""Which keys and passwords are tried, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from controller.settings import Secret
+from controller.transport.base import Endpoint, Options
+from controller.transport.ssh.config import Way
+from controller.transport.ssh.library import paramiko
+
+_USUAL = ("id_ed25519", "id_ecdsa", "id_rsa")
+_PASSPHRASES = ("ansible_ssh_private_key_passphrase", "ansible_private_key_passphrase")
+_KEYS_LIMIT = 5
+"""Servers hang up after six attempts; the password must come to its turn too."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """One attempt to be let in."""
+
+    kind: str
+    """SSH's name: ``publickey``, ``password``, ``keyboard-interactive``."""
+    label: str
+    """For a person: which key."""
+    attempt: Callable[[Any], list[str]]
+    """Called with an authentication handler; returns the methods wanted besides."""
+
+
+@dataclass(frozen=True)
+class _Unusable:
+    """A private key that cannot be read: kept, so that it is read once and named in the end."""
+
+    reason: str
+
+
+def methods(connection: Endpoint, way: Way, options: Options) -> Iterator[Method | str]:
+    """What may be tried, the likeliest first; a string says why something could not be tried.
+
+    A named key comes first, then a password of the inventory, then whatever the agent or the home folder holds.
+    """
+    passphrase = next((_secret(connection.extra[name]) for name in _PASSPHRASES if connection.extra.get(name)), None)
+    tried: set[bytes] = set()
+    agent: list[Any] | None = None
+    for path in way.identities:
+        key = _private_key(path, passphrase, options)
+        if isinstance(key, _Unusable):
+            agent = _agent_keys(way) if agent is None else agent
+            held = _held(path, agent)
+            if held is None:
+                yield f"{path}: {key.reason}"
+                continue
+            key = held
+        tried.add(key.asbytes())
+        yield _with_key(way.user, key, str(path))
+    if connection.password is not None:
+        yield _with_password(way.user, connection.password)
+        yield _with_answers(way.user, connection.password)
+    if way.only_identities:
+        return
+    others = [(key, "agent") for key in (_agent_keys(way) if agent is None else agent)]
+    if not way.identities:
+        for path in (Path("~/.ssh").expanduser() / name for name in _USUAL):
+            if path.exists() and not isinstance(key := _private_key(path, passphrase, options), _Unusable):
+                others.append((key, str(path)))
+    for key, label in others:
+        if key.asbytes() not in tried and len(tried) < _KEYS_LIMIT:
+            tried.add(key.asbytes())
+            yield _with_key(way.user, key, label)
+
+
+def _secret(value: object) -> str:
+    return value.reveal() if isinstance(value, Secret) else str(value)
+
+
+def _private_key(path: Path, passphrase: str | None, options: Options) -> Any:
+    """The key in a file, or why it cannot be used; read once, because a passphrase is slow by design."""
+    known = options.cache.get(("key", path))
+    if known is None:
+        known = options.cache["key", path] = _load(path, passphrase)
+    return known
+
+
+def _load(path: Path, passphrase: str | None) -> Any:
+    try:
+        return paramiko.PKey.from_path(path, passphrase.encode() if passphrase else None)
+    except FileNotFoundError:
+        return _Unusable("no such file")
+    except OSError as error:
+        return _Unusable(error.strerror or str(error))
+    except paramiko.PasswordRequiredException:
+        return _Unusable("needs a passphrase")
+    except (paramiko.SSHException, paramiko.UnknownKeyType, ValueError, TypeError) as error:
+        # cryptography says "password" where a passphrase is missing or wrong.
+        return _Unusable("needs a passphrase" if "assword" in str(error) else "not a private key")
+
+
+def _agent_keys(way: Way) -> list[Any]:
+    if (way.agent or "").lower() == "none":
+        return []
+    try:
+        return list(paramiko.Agent().get_keys())
+    except paramiko.SSHException:
+        return []
+
+
+def _held(path: Path, agent: list[Any]) -> Any:
+    """The agent's key whose public half lies beside ``path``."""
+    try:
+        public = paramiko.PublicBlob.from_file(str(path) + ".pub").key_blob
+    except (OSError, ValueError):
+        return None
+    return next((key for key in agent if key.asbytes() == public), None)
+
+
+def _with_key(user: str, key: Any, label: str) -> Method:
+    return Method("publickey", label, lambda handler: list(handler.auth_publickey(user, key)))
+
+
+def _with_password(user: str, password: Secret) -> Method:
+    return Method("password", "", lambda handler: list(handler.auth_password(user, password.reveal())))
+
+
+def _with_answers(user: str, password: Secret) -> Method:
+    def answer(_title: str, _instructions: str, questions: list[tuple[str, bool]]) -> list[str]:
+        return [password.reveal() for _ in questions]
+
+    return Method("keyboard-interactive", "", lambda handler: list(handler.auth_interactive(user, answer)))
