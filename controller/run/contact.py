@@ -94,6 +94,8 @@ def fault(frame: Frame) -> HostError:
     if frame.get("code") == "busy":
         return Busy(what, hint=Text("tunggu sampai selesai, lalu ulangi", "wait until it is done, then do it again"))
     error = AgentFault(what)
+    if frame.get("code") == "no_run":
+        error.outcome = "not_started"
     if frame.get("code") == "storage":
         error.outcome = "not_eligible"
         error.problems[0] = type(error.problems[0])("", what, Text("kosongkan ruang disk di komputer itu", "make room on its disk"))

@@ -7,12 +7,15 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from controller.depot import take_in
 from controller.errors import InputError, Problem
 from controller.inventory import Host, Inventory
+from controller.plan import Plan, build
+from controller.playbook import Playbook, load
 from controller.records import FormRow, Store
 from controller.run.fleet import run_fleet
 from controller.run.opening import RunResult, close_run, desk_for
-from controller.run.work import HostResult, HostWork, Observer
+from controller.run.work import Desk, HostWork, Observer
 from controller.settings import Settings
 from controller.text import Text
 
@@ -43,7 +46,7 @@ def resume(
             began = time.monotonic()
             own = [row for row in rows if row.run == name]
             seen = {row.number: desk.store.last_agent_seq(row.number) for row in own}
-            queues = queues_of(own, selected, desk.store)
+            queues = queues_of(own, selected, desk, settings)
             pairs = run_fleet(queues, desk, leave, seen=seen)
             seconds = time.monotonic() - began
             close_run(name, pairs, seconds, desk)
@@ -71,9 +74,10 @@ def check_known(rows: Sequence[FormRow], selected: Mapping[str, Host]) -> None:
         )
 
 
-def queues_of(rows: Sequence[FormRow], selected: Mapping[str, Host], store: Store) -> list[list[HostWork]]:
-    """The open work by computer, oldest first. The plan lies there already, or nothing was begun."""
+def queues_of(rows: Sequence[FormRow], selected: Mapping[str, Host], desk: Desk, settings: Settings) -> list[list[HostWork]]:
+    """The open work by computer, oldest first."""
     queues: dict[str, list[HostWork]] = {}
+    playbooks: dict[str, Playbook | None] = {}
     for row in sorted(rows, key=lambda r: r.number):
         work = HostWork(
             run=row.run,
@@ -82,10 +86,35 @@ def queues_of(rows: Sequence[FormRow], selected: Mapping[str, Host], store: Stor
             form=row.number,
             mode=row.mode,
             location=row.location,
-            decision=decision_of(row, store),
+            plan=plan_again(row, selected[row.host], desk, settings, playbooks),
+            decision=decision_of(row, desk.store),
         )
         queues.setdefault(row.host, []).append(work)
     return list(queues.values())
+
+
+def plan_again(
+    row: FormRow, host: Host, desk: Desk, settings: Settings, playbooks: dict[str, Playbook | None]
+) -> Plan | None:
+    """The plan that the form was opened for, for a computer that was not reached before; the one it has stays in force.
+
+    None where the playbook is gone or no longer makes the same plan: then what was not begun stays not begun.
+    """
+    opened = next(e for e in desk.store.events(form=row.number) if e["type"] == "form_opened")
+    path = str(opened["playbook"])
+    if path not in playbooks:
+        try:
+            playbooks[path] = take_in(load(path, settings.playbooks), desk.depot)
+        except InputError:
+            playbooks[path] = None
+    playbook = playbooks[path]
+    if playbook is None:
+        return None
+    try:
+        plan = build(playbook, host, mode=row.mode, run=row.run, form=row.number)
+    except InputError:
+        return None
+    return plan if plan.digest == opened["plan_digest"] else None
 
 
 def decision_of(row: FormRow, store: Store) -> dict[str, Any] | None:
@@ -94,8 +123,3 @@ def decision_of(row: FormRow, store: Store) -> dict[str, Any] | None:
     if not decided:
         return None
     return {key: decided[-1].get(key) for key in ("configure", "reason", "by")}
-
-
-def was_never_begun(result: HostResult) -> bool:
-    """Whether the computer knows nothing of the run: the controller died before it got there."""
-    return result.outcome == "not_started"

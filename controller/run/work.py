@@ -58,7 +58,7 @@ class HostResult:
     hint: Mapping[str, str] | None = None
 
     def summary(self) -> dict[str, Any]:
-        """The fields of ``--json``'s summary."""
+        """The fields of ``--json``'s summary. The reason is in both languages: who reads it is not known here."""
         return {
             "outcome": self.outcome,
             "form": self.form or None,
@@ -101,9 +101,10 @@ class Desk:
         self.put(self.store.record(type_, run=work.run, host=work.host.name, form=work.form, **fields))
 
     def put(self, record: Record) -> None:
-        """Store and show a record."""
-        self.writer.put(record)
-        self.observer.event(record)
+        """Store and show a record, without secrets."""
+        clean = self.store.redactor.redact(record)
+        self.writer.put(clean)
+        self.observer.event(clean)
 
     def blob(self, digest: str) -> Path:
         """The bytes of an installer, or of the runtime."""

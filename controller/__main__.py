@@ -1,0 +1,5 @@
+"""``python -m controller`` is ``pasang``."""
+
+from controller.cli import main
+
+main()

@@ -1,0 +1,25 @@
+"""The commands of ``pasang`` and the files they are in."""
+
+from __future__ import annotations
+
+import typer
+
+from controller.cli import depot, form, hosts, run, schema
+from controller.cli.common import say
+
+app = typer.Typer(
+    name="pasang",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help=say(
+        "Pasang perangkat lunak di banyak komputer menurut prosedur, dengan bukti dan Form Instalasi.",
+        "Install software on many computers by the written procedure, with proof and a form to sign.",
+    ),
+)
+run.register(app)
+app.add_typer(hosts.app, name="hosts")
+app.add_typer(depot.app, name="depot")
+app.add_typer(form.app, name="form")
+app.add_typer(schema.app, name="schema")

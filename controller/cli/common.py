@@ -1,0 +1,87 @@
+"""Options that commands share, and what they open. Heavy modules are imported where they are used: ``--help`` has a budget."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from controller.text import Language, Text, language_of
+
+if TYPE_CHECKING:
+    from controller.inventory import Host, Inventory
+    from controller.playbook import Playbook
+    from controller.settings import Settings
+
+LANGUAGE: Language = language_of()
+"""The reader's, fixed for this process."""
+
+
+def say(id: str, en: str) -> str:  # noqa: A002 - the language's own code
+    """A sentence in the reader's language."""
+    return Text(id, en).say(LANGUAGE)
+
+
+InventoryOption = Annotated[
+    list[Path] | None,
+    typer.Option("-i", "--inventory", help=say("inventaris (YAML Ansible); boleh berulang", "inventory (Ansible's YAML); repeatable")),
+]
+LimitOption = Annotated[
+    str, typer.Option("-l", "--limit", help=say("pola komputer: all, grup, a:&b, !c, pc[1:9]", "hosts: all, groups, a:&b, !c, pc[1:9]"))
+]
+JsonOption = Annotated[bool, typer.Option("--json", help=say("kejadian sebagai NDJSON di stdout", "events as NDJSON on stdout"))]
+ForksOption = Annotated[int, typer.Option("-f", "--forks", min=1, max=1000, help=say("komputer sekaligus", "computers at once"))]
+PlaybookArgument = Annotated[str, typer.Argument(metavar="PLAYBOOK", help=say("nama di playbooks/ atau jalur", "a name in playbooks/, or a path"))]
+PlaybooksArgument = Annotated[
+    list[str], typer.Argument(metavar="PLAYBOOK…", help=say("nama di playbooks/ atau jalur", "names in playbooks/, or paths"))
+]
+
+
+def read_settings() -> Settings:
+    """The settings of this process."""
+    from controller.settings import load_settings
+
+    return load_settings()
+
+
+def read_inventory(paths: list[Path] | None) -> Inventory:
+    """The inventory given, or ``inventory.yaml`` here."""
+    from controller.inventory import load
+
+    return load(paths or [Path("inventory.yaml")])
+
+
+def select_hosts(fleet: Inventory, pattern: str) -> list[Host]:
+    """The computers that a pattern selects.
+
+    Raises:
+        InputError: none.
+    """
+    from controller.run.opening import nothing_selected
+
+    selected = fleet.select(pattern)
+    if not selected:
+        raise nothing_selected(pattern)
+    return list(selected)
+
+
+def read_playbooks(names: list[str], given: Settings) -> list[Playbook]:
+    """The playbooks by name or path, all mistakes of all of them at once.
+
+    Raises:
+        InputError: naming every mistake.
+    """
+    from controller.errors import InputError, Problem
+    from controller.playbook import load
+
+    problems: list[Problem] = []
+    loaded = []
+    for name in names:
+        try:
+            loaded.append(load(name, given.playbooks, cache=given.home / "cache"))
+        except InputError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise InputError.of(problems)
+    return loaded

@@ -1,0 +1,84 @@
+"""The end of a run for people: a row a computer, numbers that add up, and what to do next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text as Styled
+
+from controller.cli.common import LANGUAGE, say
+from controller.cli.watch import COLOURS
+from controller.form.wording import OUTCOMES, ROLLBACKS, word
+from controller.run.work import count
+from controller.text import said
+
+if TYPE_CHECKING:
+    from controller.run.opening import RunResult
+    from controller.run.work import HostResult, HostWork
+
+
+def print_summary(result: RunResult) -> None:
+    """Print the table, the counts and the next step on stdout."""
+    console = Console()
+    several = len({work.software for work, _ in result.results}) > 1
+    table = Table(title=f"{result.run} · {result.seconds:.1f} s", title_justify="left", show_edge=False, pad_edge=False)
+    table.add_column(say("Komputer", "Computer"))
+    if several:
+        table.add_column(say("Perangkat lunak", "Software"))
+    table.add_column(say("Hasil", "Outcome"))
+    table.add_column("Form")
+    table.add_column(say("Keterangan", "Remarks"), overflow="fold")
+    for work, host_result in result.results:
+        outcome = Styled(word(OUTCOMES, host_result.outcome).say(LANGUAGE), style=COLOURS.get(host_result.outcome, "red"))
+        software = [work.software] if several else []
+        table.add_row(work.host.name, *software, outcome, host_result.form, Styled(remark(host_result)))
+    console.print(table)
+    counts = count([r for _, r in result.results])
+    parts = ", ".join(f"{number} {word(OUTCOMES, outcome).say(LANGUAGE)}" for outcome, number in counts.items())
+    console.print(say(f"{len(result.results)} diminta: {parts}", f"{len(result.results)} asked for: {parts}"), highlight=False)
+    for line in next_steps(result):
+        console.print(f"→ {line}", highlight=False)
+
+
+def remark(result: HostResult) -> str:
+    """Why, how the computer was left, and what to do."""
+    parts = []
+    if result.reason:
+        step = say(f"langkah {result.step}: ", f"step {result.step}: ") if result.step else ""
+        parts.append(step + said(result.reason, LANGUAGE))
+    if result.rollback:
+        parts.append(word(ROLLBACKS, result.rollback.get("verdict")).say(LANGUAGE))
+        parts.extend(f"{r['change']} {r['kind']} {r['name']}" for r in result.rollback.get("residue", [])[:5])
+    if result.hint:
+        parts.append(said(result.hint, LANGUAGE))
+    return "\n".join(parts)
+
+
+def next_steps(result: RunResult) -> list[str]:
+    """What the person does next."""
+    outcomes = {r.outcome for _, r in result.results}
+    lines = []
+    first = next((w for w, r in result.results if r.outcome in ("installed", "already_installed") and w.form), None)
+    if first is not None:
+        role = "staf_ti" if first.location == "data_center" else "user"
+        lines.append(say(f"lihat formnya: pasang form show {first.form}", f"see the form: pasang form show {first.form}"))
+        lines.append(say(f"tanda tangan: pasang form sign {first.form} --as {role}", f"sign it: pasang form sign {first.form} --as {role}"))
+    if outcomes & {"running", "unreachable"}:
+        lines.append(
+            say(
+                f"komputer yang berjalan menyelesaikan sendiri; hasilnya: pasang resume {result.run}",
+                f"computers at work finish by themselves; for how it ended: pasang resume {result.run}",
+            )
+        )
+    waiting = next((w for w, r in result.results if r.outcome == "awaiting_decision"), None)
+    if waiting is not None:
+        lines.append(decide_hint(waiting))
+    return lines
+
+
+def decide_hint(work: HostWork) -> str:
+    """How step 9 is decided."""
+    command = f"pasang form decide {work.form} --configure --reason \"…\""
+    return say(f"putuskan langkah 9: {command}, lalu pasang resume", f"decide step 9: {command}, then pasang resume")

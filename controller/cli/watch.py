@@ -1,0 +1,192 @@
+"""Watching a run: a live table on a terminal, NDJSON for programs, and silence but for the end elsewhere."""
+
+from __future__ import annotations
+
+import json as json_
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from controller.cli.common import LANGUAGE, say
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from controller.records import Record
+    from controller.run.opening import RunResult
+    from controller.run.work import HostResult, HostWork
+
+ROWS = 30
+"""How many computers the live table shows at once: those at work first."""
+COLOURS = {
+    "installed": "green",
+    "already_installed": "green",
+    "verified": "green",
+    "uninstalled": "green",
+    "eligible": "green",
+    "not_installed": "green",
+    "running": "cyan",
+    "awaiting_decision": "yellow",
+    "not_started": "yellow",
+}
+
+
+class Quiet:
+    """Prints nothing until the end; the base of the others."""
+
+    def event(self, record: Record) -> None:
+        """See ``Observer``."""
+
+    def pushing(self, host: str, name: str, sent_bytes: int, size_bytes: int) -> None:
+        """See ``Observer``."""
+
+    def ended(self, work: HostWork, result: HostResult) -> None:
+        """See ``Observer``."""
+
+    def finished(self, result: RunResult) -> None:
+        """The summary: a row a computer, and numbers that add up."""
+        from controller.cli.summary import print_summary
+
+        print_summary(result)
+
+    def nothing_open(self) -> None:
+        """Nothing was left open."""
+        print(say("tidak ada yang perlu dilanjutkan", "nothing is left open"))
+
+
+class Lines(Quiet):
+    """``--json``: one object a line on stdout, nothing else there."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def event(self, record: Record) -> None:
+        """See ``Observer``."""
+        self._print({k: v for k, v in record.items() if k not in ("writer",) and v != ""})
+
+    def finished(self, result: RunResult) -> None:
+        """The ``summary`` record."""
+        self._print(result.summary())
+
+    def nothing_open(self) -> None:
+        """A summary of nothing, so that programs find one."""
+        self._print({"type": "summary", "run": None, "software": None, "seconds": 0, "hosts": {}, "counts": {}})
+
+    def _print(self, record: Record) -> None:
+        line = json_.dumps(record, ensure_ascii=False) + "\n"
+        with self._lock:
+            sys.stdout.write(line)
+            sys.stdout.flush()
+
+
+class Row:
+    """One computer in the live table."""
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+        self.step: int | None = None
+        self.title = ""
+        self.began = time.monotonic()
+        self.push: tuple[str, int, int] | None = None
+        self.outcome: str | None = None
+        self.seconds = 0.0
+
+
+class Live(Quiet):
+    """A table that lives: a row a computer and its step, bars for what is being sent."""
+
+    def __init__(self, console: Console, total: int) -> None:
+        self._rows: dict[str, Row] = {}
+        self._lock = threading.Lock()
+        self._total = total
+        self._console = console
+
+    def event(self, record: Record) -> None:
+        """See ``Observer``."""
+        host, kind = str(record.get("host") or ""), record["type"]
+        if not host:
+            return
+        with self._lock:
+            row = self._rows.setdefault(host, Row(host))
+            if kind == "step_started":
+                row.step, row.title, row.push = int(record["step"]), "", None
+                row.outcome = None
+            elif kind in ("intent", "probe", "requirement"):
+                row.title = str((record.get("title") or {}).get(LANGUAGE, ""))
+
+    def pushing(self, host: str, name: str, sent_bytes: int, size_bytes: int) -> None:
+        """See ``Observer``."""
+        with self._lock:
+            self._rows.setdefault(host, Row(host)).push = (name, sent_bytes, size_bytes)
+
+    def ended(self, work: HostWork, result: HostResult) -> None:
+        """See ``Observer``."""
+        with self._lock:
+            row = self._rows.setdefault(work.host.name, Row(work.host.name))
+            row.outcome, row.seconds, row.push = result.outcome, result.seconds, None
+
+    def __rich__(self) -> Table:
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+
+        from controller import sop
+        from controller.form.wording import OUTCOMES, word
+
+        with self._lock:
+            rows = sorted(self._rows.values(), key=lambda r: (r.outcome is not None, r.host))
+            done = sum(row.outcome is not None for row in rows)
+            total = max(self._total, len(rows))
+            table = Table(title=say(f"{done} dari {total} komputer selesai", f"{done} of {total} computers done"), title_justify="left")
+            table.add_column(say("Komputer", "Computer"), no_wrap=True)
+            table.add_column(say("Langkah", "Step"), no_wrap=True)
+            table.add_column("", ratio=1, no_wrap=True)
+            table.add_column(say("Detik", "Seconds"), justify="right")
+            now = time.monotonic()
+            for row in rows[:ROWS]:
+                step = f"{row.step:>2} {sop.step(row.step).activity.say(LANGUAGE)[:40]}" if row.step else ""
+                detail: Any = row.title
+                if row.outcome:
+                    detail = f"[{COLOURS.get(row.outcome, 'red')}]{word(OUTCOMES, row.outcome).say(LANGUAGE)}[/]"
+                elif row.push and row.push[2]:
+                    detail = ProgressBar(total=row.push[2], completed=row.push[1], width=30)
+                seconds = row.seconds if row.outcome else now - row.began
+                table.add_row(row.host, step, detail, f"{seconds:.1f}")
+            if len(rows) > ROWS:
+                table.caption = say(f"dan {len(rows) - ROWS} lagi", f"and {len(rows) - ROWS} more")
+        return table
+
+
+@contextmanager
+def observer(*, json: bool, total: int) -> Iterator[Quiet]:
+    """Whoever watches fits the place: NDJSON, a live table on a terminal, or nothing."""
+    if json:
+        yield Lines()
+    elif sys.stderr.isatty():
+        from rich.console import Console
+        from rich.live import Live as Screen
+
+        console = Console(stderr=True)
+        table = Live(console, total)
+        with Screen(table, console=console, refresh_per_second=8, transient=True) as screen:
+            yield _Closing(table, screen)
+    else:
+        yield Quiet()
+
+
+class _Closing(Quiet):
+    """The live table, taken off the screen before the summary is printed."""
+
+    def __init__(self, table: Live, screen: Any) -> None:
+        self.event = table.event  # type: ignore[method-assign]
+        self.pushing = table.pushing  # type: ignore[method-assign]
+        self.ended = table.ended  # type: ignore[method-assign]
+        self._screen = screen
+
+    def finished(self, result: RunResult) -> None:
+        """See ``Quiet``."""
+        self._screen.stop()
+        super().finished(result)
