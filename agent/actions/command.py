@@ -2,8 +2,8 @@
 
 What a command does cannot be seen by us unless the plan says how: by ``creates`` (a path that is there afterwards) or
 ``unless`` (a command that passes when nothing is left to do). With neither, ``detect`` says ``absent``, and ``verify``
-says ``present`` with that reservation as its reason: the exit code was accepted, or ``apply`` would have raised; whether
-it is enough is for the probes.
+says ``present`` with that reservation as its reason: the exit code was accepted, or ``apply`` would have raised;
+whether it is enough is for the probes.
 """
 
 from __future__ import annotations

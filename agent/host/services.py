@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import time
+
+from agent.actions import ActionFailed
+from agent.protocol import text
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, NamedTuple, Optional, Protocol
+    from collections.abc import Sequence
+    from typing import Any, NamedTuple, Protocol
 
-    from agent.host import Host
+    from agent.host.linux import LinuxHost as Host
+    from agent.program import Result
 
     class Service(NamedTuple):
         """A service as its manager sees it."""
@@ -14,30 +22,328 @@ if TYPE_CHECKING:
         known: bool
         active: str
         """systemd's word: active, inactive, failed, activating, deactivating, reloading."""
-        enabled: Optional[bool]
+        enabled: bool | None
         """None where it cannot be enabled (static) or nobody can tell."""
         main_pid: int
         restarts: int
         active_for_s: float
         result: str
         """systemd's Result: success, exit-code, signal, …"""
+        masked: bool = False
 
     class Services(Protocol):
         """What every manager can do. All raise ``ActionFailed`` where the manager refuses."""
 
         name: str
 
-        def read(self, name: str) -> Service: ...
-        def start(self, name: str) -> Dict[str, Any]: ...
-        def stop(self, name: str) -> Dict[str, Any]: ...
-        def restart(self, name: str) -> Dict[str, Any]: ...
-        def reload(self, name: str) -> Dict[str, Any]: ...
-        def set_enabled(self, name: str, enabled: bool) -> Dict[str, Any]: ...  # noqa: FBT001
-        def define(self, name: str, definition: Dict[str, Any]) -> Dict[str, Any]: ...
-        def definition(self, name: str) -> Optional[str]: ...
-        def undefine(self, name: str, former: Optional[str]) -> Dict[str, Any]: ...
+        def read(self, name: str) -> Service:
+            """How it is now."""
+            ...
+
+        def start(self, name: str) -> dict[str, Any]:
+            """Start it; nothing where it runs."""
+            ...
+
+        def stop(self, name: str) -> dict[str, Any]:
+            """Stop it; nothing where it does not run."""
+            ...
+
+        def restart(self, name: str) -> dict[str, Any]:
+            """Stop and start it."""
+            ...
+
+        def reload(self, name: str) -> dict[str, Any]:
+            """Let it read its configuration again."""
+            ...
+
+        def set_enabled(self, name: str, enabled: bool) -> dict[str, Any]:
+            """Let it start with the computer, or not."""
+            ...
+
+        def render(self, name: str, definition: dict[str, Any]) -> str:
+            """A definition in the manager's own words."""
+            ...
+
+        def define(self, name: str, content: str) -> dict[str, Any]:
+            """Put a rendered definition in place."""
+            ...
+
+        def definition(self, name: str) -> str | None:
+            """What is defined at our place; None where nothing is."""
+            ...
+
+        def defined_ago_s(self, name: str) -> float:
+            """Seconds since that was written."""
+            ...
+
+        def undefine(self, name: str, former: str | None) -> dict[str, Any]:
+            """Put the former definition back; None: remove ours."""
+            ...
+
+        def forget(self, names: Sequence[str]) -> dict[str, Any]:
+            """Drop services whose definitions are gone."""
+            ...
+
+        def evidence(self, name: str) -> str:
+            """The end of its log."""
+            ...
+
+else:
+    from collections import namedtuple
+
+    Service = namedtuple(
+        "Service", "known active enabled main_pid restarts active_for_s result masked", defaults=(False,)
+    )
+
+START_TIMEOUT_S = 180
+PROPERTIES = (
+    "LoadState",
+    "ActiveState",
+    "UnitFileState",
+    "MainPID",
+    "NRestarts",
+    "ActiveEnterTimestampMonotonic",
+    "Result",
+)
+ENABLED = {
+    "enabled": True,
+    "enabled-runtime": True,
+    "linked": False,
+    "linked-runtime": False,
+    "disabled": False,
+    "masked": False,
+    "masked-runtime": False,
+}
+"""systemctl(1), is-enabled: every other word (static, indirect, alias, generated, …) cannot be switched."""
 
 
 def services_of(host: Host) -> Services:
     """The manager of this computer and user."""
-    raise RuntimeError("no service manager for " + host.root)
+    if os.path.isdir("/run/systemd/system"):
+        if host.is_administrator:
+            return Systemd(host, user=False)
+        if os.path.exists(f"/run/user/{os.geteuid()}/systemd/private"):
+            return Systemd(host, user=True)
+    from agent.host.keeper import Keeper
+
+    return Keeper(host)
+
+
+class Systemd:
+    """systemd: the computer's own, or that of the user the agent runs as."""
+
+    def __init__(self, host: Host, *, user: bool) -> None:
+        self.host = host
+        self.user = user
+        self.name = "systemd --user" if user else "systemd"
+        self.folder = os.path.expanduser("~/.config/systemd/user") if user else "/etc/systemd/system"
+
+    def read(self, name: str) -> Service:
+        """All that is asked of a service, in one question."""
+        done = self._systemctl("show", "--property=" + ",".join(PROPERTIES), "--", unit(name))
+        found = dict(line.split("=", 1) for line in done.out.splitlines() if "=" in line)
+        if not done.ok or "LoadState" not in found:
+            reason = text(
+                f"systemd tidak menjawab pertanyaan tentang layanan {name}.", f"systemd does not answer about {name}."
+            )
+            raise ActionFailed(reason, done.evidence())
+        entered_us = int(found.get("ActiveEnterTimestampMonotonic") or 0)
+        active = found["ActiveState"]
+        up = active in ("active", "reloading") and entered_us
+        return Service(
+            known=found["LoadState"] not in ("not-found", "masked"),
+            active=active,
+            enabled=ENABLED.get(found["UnitFileState"]),
+            main_pid=int(found.get("MainPID") or 0),
+            restarts=int(found.get("NRestarts") or 0),
+            active_for_s=max(0.0, time.clock_gettime(time.CLOCK_MONOTONIC) - entered_us / 1e6) if up else 0.0,
+            result=found.get("Result", ""),
+            masked=found["LoadState"] == "masked",
+        )
+
+    def start(self, name: str) -> dict[str, Any]:
+        """Start, and wait until systemd calls it started."""
+        return self._order("start", name)
+
+    def stop(self, name: str) -> dict[str, Any]:
+        """Stop, and wait until it is."""
+        return self._order("stop", name)
+
+    def restart(self, name: str) -> dict[str, Any]:
+        """Restart; start where it does not run."""
+        return self._order("restart", name)
+
+    def reload(self, name: str) -> dict[str, Any]:
+        """Let it read its configuration again; restarted where it cannot."""
+        return self._order("reload-or-restart", name)
+
+    def set_enabled(self, name: str, enabled: bool) -> dict[str, Any]:
+        """Let it start with the computer, or not."""
+        return self._order("enable" if enabled else "disable", name)
+
+    def path(self, name: str) -> str:
+        """Where a unit written by us stands."""
+        return os.path.join(self.folder, unit(name))
+
+    def render(self, name: str, definition: dict[str, Any]) -> str:
+        """A definition as a unit.
+
+        Source: systemd.service(5), systemd.exec(5); quoting after systemd.syntax(7) and systemd.service(5).
+        """
+        from agent import files
+
+        lines = ["[Unit]", "Description=" + one_line(definition.get("description") or name)]
+        if not self.user:
+            lines += ["After=network-online.target", "Wants=network-online.target"]
+        lines += ["", "[Service]", "Type=exec"]
+        lines.append("ExecStart=" + " ".join(quoted(files.expand(word)) for word in definition["argv"]))
+        if definition.get("directory"):
+            lines.append("WorkingDirectory=" + files.expand(definition["directory"]).replace("%", "%%"))
+        for key, value in sorted((definition.get("environment") or {}).items()):
+            lines.append("Environment=" + quoted(f"{key}={files.expand(str(value))}", command=False))
+        if definition.get("user") and not self.user:
+            lines.append("User=" + one_line(definition["user"]))
+        lines += ["Restart=on-failure", "RestartSec=1"]
+        lines += ["", "[Install]", "WantedBy=" + ("default.target" if self.user else "multi-user.target"), ""]
+        return "\n".join(lines)
+
+    def define(self, name: str, content: str) -> dict[str, Any]:
+        """Write the unit and let systemd read it."""
+        import io
+
+        from agent import files
+
+        path = self.path(name)
+        files.make_parents(path)
+        files.write(path, io.BytesIO(content.encode()), mode=0o644)
+        return dict(self._systemctl("daemon-reload").evidence(), unit=path)
+
+    def definition(self, name: str) -> str | None:
+        """The unit at our place, ours or not; None where there is none there."""
+        return read_text(self.path(name))
+
+    def defined_ago_s(self, name: str) -> float:
+        """How long ago the unit at our place was written."""
+        return time.time() - os.stat(self.path(name)).st_mtime
+
+    def undefine(self, name: str, former: str | None) -> dict[str, Any]:
+        """Put the former unit back, or remove ours."""
+        if former is not None:
+            return self.define(name, former)
+        path = self.path(name)
+        if os.path.lexists(path):
+            os.unlink(path)
+        return self.forget([name])
+
+    def forget(self, names: Sequence[str]) -> dict[str, Any]:
+        """Let systemd drop services whose units are gone: what still runs is stopped, what dangles is removed."""
+        self._systemctl("daemon-reload")
+        gone = [unit(name) for name in names if not self.read(name).known]
+        if not gone:
+            return {"gone": []}
+        self._systemctl("stop", "--", *gone)
+        self._systemctl("reset-failed", "--", *gone)
+        removed = remove_dangling(self.folder, gone)
+        if removed:
+            self._systemctl("daemon-reload")
+        return {"gone": gone, "removed": removed}
+
+    def evidence(self, name: str) -> str:
+        """The last lines of its log."""
+        which = "--user-unit" if self.user else "--unit"
+        try:
+            done = self.host.run(
+                ["journalctl", which, unit(name), "--lines=20", "--no-pager", "--output=cat", "--quiet"],
+                timeout_s=15,
+                environment=self._environment(),
+            )
+        except OSError as error:
+            return str(error)
+        return done.out.strip()[-2000:]
+
+    def _order(self, verb: str, name: str) -> dict[str, Any]:
+        done = self._systemctl(verb, "--quiet", "--", unit(name))
+        if done.ok:
+            return done.evidence()
+        service = self.read(name)
+        evidence = dict(done.evidence(), log=self.evidence(name), active=service.active, result=service.result)
+        raise ActionFailed(refusal(verb, name, service, done), evidence)
+
+    def _environment(self) -> dict[str, str]:
+        return {"XDG_RUNTIME_DIR": f"/run/user/{os.geteuid()}"} if self.user else {}
+
+    def _systemctl(self, *words: str) -> Result:
+        argv = ["systemctl", "--user", *words] if self.user else ["systemctl", *words]
+        return self.host.run(argv, timeout_s=START_TIMEOUT_S, environment=self._environment())
+
+
+VERBS = {
+    "start": text("dijalankan", "be started"),
+    "stop": text("dihentikan", "be stopped"),
+    "restart": text("dijalankan ulang", "be restarted"),
+    "reload-or-restart": text("dimuat ulang", "be reloaded"),
+    "enable": text("diaktifkan saat komputer menyala", "be enabled"),
+    "disable": text("dinonaktifkan", "be disabled"),
+}
+
+
+def refusal(verb: str, name: str, service: Service, done: Result) -> dict[str, str]:
+    """Why systemd did not do it."""
+    if service.masked:
+        return text(
+            f"Layanan {name} ditutup (masked) oleh administrator komputer ini.",
+            f"Service {name} is masked by this computer's administrator.",
+        )
+    if not service.known:
+        return text(f"Tidak ada layanan {name} di komputer ini.", f"There is no service {name} on this computer.")
+    said = VERBS[verb]
+    if done.code is None or service.result == "timeout":
+        return text(
+            f"Layanan {name} tidak dapat {said['id']}: tidak siap dalam waktu yang diberikan.",
+            f"Service {name} could not {said['en']}: it was not ready in time.",
+        )
+    why = service.result if service.result not in ("", "success") else (done.err or done.out).strip()[:200]
+    return text(f"Layanan {name} tidak dapat {said['id']}: {why}.", f"Service {name} could not {said['en']}: {why}.")
+
+
+def unit(name: str) -> str:
+    """The unit's full name."""
+    known = (".service", ".socket", ".timer", ".path", ".target", ".mount", ".slice")
+    return name if name.endswith(known) else name + ".service"
+
+
+def one_line(value: str) -> str:
+    """A value without what would end its line or be replaced by systemd."""
+    return " ".join(value.split()).replace("%", "%%")
+
+
+def quoted(word: str, *, command: bool = True) -> str:
+    """A word for ExecStart (``command``) or Environment, so that systemd takes every character of it as it is."""
+    for plain, escaped in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\t", "\\t"), ("%", "%%")):
+        word = word.replace(plain, escaped)
+    if command:
+        word = word.replace("$", "$$")
+    return f'"{word}"'
+
+
+def read_text(path: str) -> str | None:
+    """A file's text; None where there is no file."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def remove_dangling(folder: str, units: Sequence[str]) -> list[str]:
+    """Remove the links by which units that are gone were enabled."""
+    removed = []
+    with os.scandir(folder) as entries:
+        wants = [entry.path for entry in entries if entry.name.endswith((".wants", ".requires"))]
+    for parent in wants:
+        for name in units:
+            path = os.path.join(parent, name)
+            if os.path.islink(path) and not os.path.exists(path):
+                os.unlink(path)
+                removed.append(path)
+    return removed

@@ -1,0 +1,219 @@
+"""``service``: running or stopped, started with the computer or not; on request a service of our own (``define``).
+
+``reloaded`` and ``restarted`` are effects of their own, wanted where something before them changed. Whether something
+did is known to the procedure, not to the computer: ``detect`` calls them present when the service runs, and ``apply``
+always reloads or restarts. Their undo is ``late``: it lets the service read its files again when those are as before.
+
+``stable_for_s`` is part of what is asked: the same main process, never restarted, for so long. It is counted from when
+the service became active, so one that has been up for longer is not waited for.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from agent.actions import ActionFailed, Detection
+from agent.protocol import text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from agent.host.linux import LinuxHost as Host
+    from agent.host.services import Service
+
+UP = ("active", "reloading")
+AGAIN = ("reloaded", "restarted")
+LOOK_AGAIN_S = 0.05
+SETTLE_S = 2.0
+"""How long a service that is on its way (activating, deactivating) is waited for before it is judged."""
+
+
+def title(spec: dict[str, Any]) -> dict[str, str]:
+    """What it does, for the form."""
+    name = spec["name"]
+    return {
+        "running": text(f"Menjalankan layanan {name}", f"Start the service {name}"),
+        "stopped": text(f"Menghentikan layanan {name}", f"Stop the service {name}"),
+        "reloaded": text(f"Memuat ulang layanan {name}", f"Reload the service {name}"),
+        "restarted": text(f"Menjalankan ulang layanan {name}", f"Restart the service {name}"),
+    }.get(spec.get("state") or "", text(f"Mengatur layanan {name}", f"Set up the service {name}"))
+
+
+def detect(spec: dict[str, Any], host: Host) -> Detection:
+    """Compare definition, state, start with the computer, and for how long it has been up."""
+    name, state = spec["name"], spec.get("state")
+    service = settled(name, host)
+    if service.masked and state != "stopped":
+        reason = text(f"Layanan {name} ditutup (masked).", f"Service {name} is masked.")
+        return Detection("different", "masked", reason)
+    if not service.known:
+        return Detection("present" if state == "stopped" and not spec.get("enabled") else "absent", "-")
+    found = shown(service)
+    if spec.get("define") and host.services.definition(name) != host.services.render(name, spec["define"]):
+        return Detection("different", "other definition")
+    if spec.get("enabled") is not None and service.enabled is not bool(spec["enabled"]):
+        if service.enabled is not None:
+            return Detection("different", found)
+        if spec["enabled"]:
+            reason = text(
+                f"Layanan {name} tidak dapat diatur untuk dijalankan saat komputer menyala.",
+                f"Service {name} cannot be set to start with the computer.",
+            )
+            return Detection("different", found, reason)
+    if state == "stopped":
+        return Detection("different" if service.active in (*UP, "activating") else "present", found)
+    if state is None:
+        return Detection("present", found)
+    if service.active not in UP:
+        return Detection("different", found, not_running(name, service, host))
+    if spec.get("define") and host.services.defined_ago_s(name) < service.active_for_s:
+        return Detection("different", "runs by an older definition")
+    return stable(spec, service, host)
+
+
+def settled(name: str, host: Host) -> Service:
+    """The service as it is, after a moment where it is on its way."""
+    deadline = time.monotonic() + SETTLE_S
+    service = host.services.read(name)
+    while service.active in ("activating", "deactivating") and not service.restarts and time.monotonic() < deadline:
+        time.sleep(LOOK_AGAIN_S)
+        service = host.services.read(name)
+    return service
+
+
+def stable(spec: dict[str, Any], service: Service, host: Host) -> Detection:
+    """A service that is up: wait until it has been for long enough, watching its main process."""
+    name, wanted_s = spec["name"], float(spec.get("stable_for_s") or 0)
+    if service.active_for_s >= wanted_s:
+        return Detection("present", shown(service))
+    until = time.monotonic() + wanted_s - service.active_for_s + 0.02
+    main = f"/proc/{service.main_pid}"
+    while time.monotonic() < until:
+        time.sleep(max(0.0, min(LOOK_AGAIN_S, until - time.monotonic())))
+        if service.main_pid and not os.path.exists(main):
+            break
+    now = host.services.read(name)
+    same = now.active in UP and now.main_pid == service.main_pid and now.restarts == service.restarts
+    if same and now.active_for_s >= wanted_s:
+        return Detection("present", shown(now))
+    log = host.services.evidence(name)
+    last = f" ({log.splitlines()[-1][:200]})" if log else ""
+    reason = text(
+        f"Layanan {name} tidak bertahan {wanted_s:g} detik: {shown(now)}{last}",
+        f"Service {name} did not stay up for {wanted_s:g} s: {shown(now)}{last}",
+    )
+    return Detection("different", shown(now), reason)
+
+
+def capture(spec: dict[str, Any], host: Host, keep: str) -> dict[str, Any]:
+    """Whether it ran and was enabled, and the unit that ours will replace."""
+    name = spec["name"]
+    service = host.services.read(name)
+    entry: dict[str, Any] = {
+        "name": name,
+        "state": spec.get("state"),
+        "known": service.known,
+        "active": service.active in (*UP, "activating"),
+        "enabled": service.enabled,
+        "defines": bool(spec.get("define")),
+    }
+    if spec.get("define"):
+        entry["former"] = host.services.definition(name)
+    if spec.get("state") in AGAIN and service.known and entry["active"]:
+        entry["late"] = True
+    return entry
+
+
+def apply(spec: dict[str, Any], host: Host) -> dict[str, Any]:
+    """Define, enable and start (or their opposites), as far as it is not so."""
+    name, state, services = spec["name"], spec.get("state"), host.services
+    evidence: dict[str, Any] = {"manager": services.name}
+    before = services.read(name)
+    if before.masked and state != "stopped":
+        reason = text(
+            f"Layanan {name} ditutup (masked) di komputer ini; buka dahulu dengan: systemctl unmask {name}",
+            f"Service {name} is masked on this computer; first run: systemctl unmask {name}",
+        )
+        raise ActionFailed(reason, evidence)
+    if spec.get("define"):
+        content = services.render(name, spec["define"])
+        if services.definition(name) != content:
+            evidence["define"] = services.define(name, content)
+    elif not before.known and state != "stopped":
+        reason = text(f"Tidak ada layanan {name} di komputer ini.", f"There is no service {name} on this computer.")
+        raise ActionFailed(reason, evidence)
+    if spec.get("enabled") is not None and services.read(name).enabled is not bool(spec["enabled"]):
+        evidence["enable"] = services.set_enabled(name, bool(spec["enabled"]))
+    if state == "running":
+        running = before.active in UP
+        stale = running and bool(spec.get("define")) and services.defined_ago_s(name) < before.active_for_s
+        if stale:
+            evidence["order"] = services.restart(name)
+        elif not running:
+            evidence["order"] = services.start(name)
+    elif state == "stopped" and before.active not in ("inactive", "failed"):
+        evidence["order"] = services.stop(name)
+    elif state == "restarted" or (state == "reloaded" and before.active not in UP):
+        evidence["order"] = services.restart(name)
+    elif state == "reloaded":
+        evidence["order"] = services.reload(name)
+    return evidence
+
+
+def verify(spec: dict[str, Any], host: Host) -> Detection:
+    """Read it back, and see it stay up for as long as is asked."""
+    return detect(spec, host)
+
+
+def undo(entry: dict[str, Any], host: Host) -> dict[str, Any]:
+    """Definition, start with the computer and state as before; a service that was reloaded reads its files again."""
+    name, services = entry["name"], host.services
+    evidence: dict[str, Any] = {"manager": services.name}
+    now = services.read(name)
+    if entry["defines"] and services.definition(name) != entry["former"]:
+        if entry["former"] is None:
+            if now.known and now.active != "inactive":
+                evidence["stop"] = services.stop(name)
+            if now.enabled:
+                evidence["enable"] = services.set_enabled(name, False)
+        evidence["define"] = services.undefine(name, entry["former"])
+        if entry["former"] is not None and entry["active"]:
+            evidence["order"] = services.restart(name)
+        now = services.read(name)
+    if not now.known:
+        return evidence  # nothing is left that could run or be enabled
+    was_enabled = bool(entry["enabled"]) if entry["known"] else False
+    if now.enabled is not None and now.enabled is not was_enabled:
+        evidence["enable"] = services.set_enabled(name, was_enabled)
+    if entry["active"] and now.active not in UP:
+        evidence["order"] = services.start(name)
+    elif not entry["active"] and now.active not in ("inactive", "failed"):
+        evidence["order"] = services.stop(name)
+    elif entry["active"] and entry.get("late"):
+        evidence["order"] = services.reload(name) if entry["state"] == "reloaded" else services.restart(name)
+    return evidence
+
+
+def shown(service: Service) -> str:
+    """A service as a short line."""
+    parts = [service.active]
+    if service.enabled is not None:
+        parts.append("enabled" if service.enabled else "disabled")
+    if service.result not in ("", "success"):
+        parts.append(service.result)
+    if service.restarts:
+        parts.append(f"restarts {service.restarts}")
+    return ", ".join(parts)
+
+
+def not_running(name: str, service: Service, host: Host) -> dict[str, str] | None:
+    """Why it does not run, where it tried; None where nobody started it."""
+    if service.active == "inactive":
+        return None
+    log = host.services.evidence(name)
+    last = f" ({log.splitlines()[-1][:200]})" if log else ""
+    return text(
+        f"Layanan {name} tidak berjalan: {shown(service)}{last}", f"Service {name} does not run: {shown(service)}{last}"
+    )
