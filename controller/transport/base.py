@@ -52,12 +52,24 @@ class Endpoint(Protocol):
         """``~`` is understood."""
 
     @property
+    def host_key_checking(self) -> bool:
+        """False: the inventory says that any host key will do."""
+
+    @property
+    def timeout_s(self) -> float | None:
+        """Until the connection stands; None: the options' own."""
+
+    @property
     def become(self) -> bool:
         """Whether the agent runs as ``become_user``."""
 
     @property
     def become_user(self) -> str:
         """Usually root."""
+
+    @property
+    def become_method(self) -> str:
+        """Only ``sudo`` is understood."""
 
     @property
     def become_password(self) -> Secret | None:
@@ -193,6 +205,9 @@ class Channel(ABC):
 
 class Transport(ABC):
     """The way to one computer, for one contact."""
+
+    round_trips = 0
+    """What connecting took, from the first packet until a command was started."""
 
     @abstractmethod
     def connect(self, command: str | None = None) -> None:

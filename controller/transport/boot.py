@@ -12,10 +12,10 @@ import re
 import time
 
 from agent.protocol import MARK
-from controller.errors import AccessRefused, AgentFault, HostError, InventoryError, LineLost, NoPython
+from controller.errors import AccessRefused, AgentFault, InventoryError, LineLost, NoPython
 from controller.settings import Secret
 from controller.text import Text
-from controller.transport.base import Channel, Endpoint, Transport, lost
+from controller.transport.base import Channel, Endpoint, Transport
 
 _SENTENCE = MARK.decode().strip()
 _TOO_OLD = 99
@@ -23,6 +23,8 @@ _NO_PYTHON = MARK.strip() + b" nopython"
 _PROMPT = "pasang-sudo:"
 _NOISE_LIMIT_BYTES = 1024 * 1024
 _GLANCE_S = 0.2
+_START_S = 120.0
+"""A login shell's profile and a Python on a computer that is busy with other things."""
 _NAMES = (
     "python3 python3.14 python3.13 python3.12 python3.11 python3.10 python3.9 python3.8 /usr/libexec/platform-python"
 )
@@ -109,6 +111,12 @@ def launch(transport: Transport, connection: Endpoint) -> BootChannel:
     Raises:
         Unreachable: or one of its children.
     """
+    if connection.become and connection.become_method != "sudo":
+        raise InventoryError(
+            Text(f"{connection.become_method!r} tidak didukung", f"{connection.become_method!r} is not supported"),
+            where="ansible_become_method",
+            hint=Text("pakai sudo", "use sudo"),
+        )
     become_user = connection.become_user if connection.become else None
     if become_user == transport.describe()["user"]:
         become_user = None
@@ -129,6 +137,8 @@ class BootChannel(Channel):
         self._started = False
         self._must_wait = password is not None
         self._noise_bytes = 0
+        self._until = time.monotonic() + _START_S
+        self.round_trips = transport.round_trips
         if password is not None:
             self._inner.write(password.reveal().splitlines()[0].encode() + b"\n" if password.reveal() else b"\n")
 
@@ -147,13 +157,15 @@ class BootChannel(Channel):
 
     def _await_mark(self, deadline: float | None) -> None:
         while not self._started:
-            remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
+            remaining = max(0.0, min(deadline or self._until, self._until) - time.monotonic())
             if self._must_wait:
-                remaining = _GLANCE_S if remaining is None else min(remaining, _GLANCE_S)
+                remaining = min(remaining, _GLANCE_S)
             try:
                 line = super().read_line(remaining)
             except TimeoutError:
                 if self._must_wait and self._inner.errors().count(_PROMPT) > 1:
+                    raise self._refusal() from None
+                if time.monotonic() >= self._until:
                     raise self._refusal() from None
                 if deadline is not None and time.monotonic() >= deadline:
                     raise
@@ -189,16 +201,14 @@ class BootChannel(Channel):
             ),
         )
 
-    def _refusal(self) -> HostError:
+    def _refusal(self) -> AccessRefused | AgentFault:
         """Why there was no mark, out of what stood on stderr."""
         status, errors = self._inner.exit_status(), self._inner.errors().strip()
         flat = " ".join(errors.split())
         for pattern, what, hint in _REFUSALS:
             if re.search(pattern, flat):
                 return AccessRefused(what, where=self._where, hint=hint)
-        if status is None and not flat:
-            return lost(self._where)
-        said = flat[-300:] or f"exit {status}"
+        said = flat[-300:] or ("no answer" if status is None else f"exit {status}")
         return AgentFault(
             Text(f"program awal tidak dapat dimulai: {said}", f"the first stage could not start: {said}"),
             where=self._where,
@@ -222,5 +232,4 @@ class BootChannel(Channel):
 
     def close(self) -> None:
         """Closes the channel and the transport it came with."""
-        self._inner.close()
         self.transport.close()

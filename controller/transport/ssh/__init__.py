@@ -32,6 +32,10 @@ from controller.transport.ssh.session import Session
 __all__ = ["HostKey", "SshTransport", "fetch_host_key", "trust"]
 
 
+_GREETING_ROUND_TRIPS = 3
+"""TCP; versions and offers; the key exchange."""
+
+
 class SshTransport(Transport):
     """One SSH connection."""
 
@@ -75,6 +79,7 @@ class SshTransport(Transport):
             key = session.greet(types)
         except (paramiko.SSHException, EOFError, OSError) as error:
             raise refusals.no_greeting(self._where, error) from error
+        self.round_trips = _GREETING_ROUND_TRIPS + (self._hop.round_trips if self._hop else 0)
         self._host_key = HostKey(name, key.get_name(), key.asbytes())
 
     def _dial(self) -> Any:
@@ -83,7 +88,12 @@ class SshTransport(Transport):
             stream, self._process = dial.proxy(way.proxy_command, host=way.host, port=way.port, user=way.user)
             return stream
         if not way.jumps:
-            return dial.tcp(way.host, way.port, timeout_s=options.connect_timeout_s, dead_after_s=options.dead_after_s)
+            return dial.tcp(
+                way.host,
+                way.port,
+                timeout_s=self._connection.timeout_s or options.connect_timeout_s,
+                dead_after_s=options.dead_after_s,
+            )
         self._hop = SshTransport(_hop(way.jumps, self._connection), Options(**{**vars(options), "gate": None}))
         self._hop.connect()
         assert self._hop._session is not None  # noqa: S101 - for the type checker
@@ -108,6 +118,7 @@ class SshTransport(Transport):
             if allowed is not None and method.kind not in allowed:
                 continue
             tried.append(f"{method.kind} {method.label}".strip())
+            self.round_trips += 1
             try:
                 allowed = set(session.authenticate(method.attempt, ahead=ahead)) or None
             except paramiko.BadAuthenticationType as error:
@@ -164,6 +175,7 @@ class SshTransport(Transport):
         session = self._session
         if session is None or not session.is_active():
             raise lost(self._where)
+        self.round_trips += 0 if session.went_ahead else 2
         try:
             return SshChannel(session, session.run_command(command), self._where)
         except (paramiko.SSHException, EOFError, OSError) as error:
@@ -235,10 +247,13 @@ class _Hop:
     user: str | None
     extra: dict[str, object]
     private_key_file: str | Path | None
+    host_key_checking: bool
+    timeout_s: float | None
     kind: str = "ssh"
     password: Secret | None = None
     become: bool = False
     become_user: str = "root"
+    become_method: str = "sudo"
     become_password: Secret | None = None
     python: str | None = None
 
@@ -249,4 +264,12 @@ def _hop(jumps: tuple[str, ...], connection: Endpoint) -> _Hop:
     user, _, place = last.removeprefix("ssh://").rpartition("@")
     host, _, port = place.rpartition(":") if place.rsplit(":", 1)[-1].isdigit() else (place, "", "")
     extra: dict[str, object] = {"ansible_ssh_common_args": f"-J {','.join(before)}"} if before else {}
-    return _Hop(host.strip("[]"), int(port) if port else None, user or None, extra, connection.private_key_file)
+    return _Hop(
+        address=host.strip("[]"),
+        port=int(port) if port else None,
+        user=user or None,
+        extra=extra,
+        private_key_file=connection.private_key_file,
+        host_key_checking=connection.host_key_checking,
+        timeout_s=connection.timeout_s,
+    )

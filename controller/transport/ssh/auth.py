@@ -13,7 +13,7 @@ from controller.transport.ssh.config import Way
 from controller.transport.ssh.library import paramiko
 
 _USUAL = ("id_ed25519", "id_ecdsa", "id_rsa")
-_PASSPHRASES = ("ansible_ssh_private_key_passphrase", "ansible_private_key_passphrase")
+_PASSPHRASE = "ansible_ssh_private_key_passphrase"  # noqa: S105 - the name of it
 _KEYS_LIMIT = 5
 """Servers hang up after six attempts; the password must come to its turn too."""
 
@@ -42,7 +42,7 @@ def methods(connection: Endpoint, way: Way, options: Options) -> Iterator[Method
 
     A named key comes first, then a password of the inventory, then whatever the agent or the home folder holds.
     """
-    passphrase = next((_secret(connection.extra[name]) for name in _PASSPHRASES if connection.extra.get(name)), None)
+    passphrase = _secret(connection.extra[_PASSPHRASE]) if connection.extra.get(_PASSPHRASE) else None
     tried: set[bytes] = set()
     agent: list[Any] | None = None
     for path in way.identities:

@@ -70,10 +70,13 @@ def way_to(connection: Endpoint, options: Options) -> Way:
         jumps=tuple(jump.split(",")) if jump and jump.lower() != "none" else (),
         proxy_command=command if command and command.lower() != "none" else None,
         # Turning the check off must stand in the inventory itself, where it is seen and reviewed.
-        strict={"false": "no", "off": "no"}.get(said.get("stricthostkeychecking", "yes").lower())
-        or said.get("stricthostkeychecking", "yes").lower(),
+        strict=_strict(said.get("stricthostkeychecking", "yes") if connection.host_key_checking else "no"),
         known_hosts=tuple(Path(path).expanduser() for path in shlex.split(first("userknownhostsfile") or "")),
     )
+
+
+def _strict(said: str) -> str:
+    return {"no": "no", "off": "no", "false": "no", "accept-new": "accept-new"}.get(said.lower(), "yes")
 
 
 def _arguments(extra: Mapping[str, object]) -> Iterator[tuple[str, str]]:
