@@ -1,0 +1,143 @@
+"""Step 1: the playbook's installers into the depot, each found, hashed, inspected, and held against the playbook."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from controller.depot.store import Depot, Item
+from controller.errors import DepotError, InputError, PlaybookError, Problem
+from controller.playbook import Payload, Playbook
+from controller.text import Text
+
+_WANTS = {"deb": ("deb",), "archive": ("zip", "tar"), "msi": ("msi",), "exe": ("pe",)}
+
+
+def take_in(playbook: Playbook, depot: Depot) -> Playbook:
+    """The playbook with ``inspected`` filled: every payload is in the depot and is what the playbook says.
+
+    A payload is looked for beside the playbook, then in the depot by its digest; one with a ``url`` is fetched where
+    the depot does not have it.
+
+    Raises:
+        DepotError: an installer is missing, damaged or has the wrong digest; all of them.
+        PlaybookError: an installer does not fit the playbook (another version, another kind); all of them.
+    """
+    items: dict[str, Item] = {}
+    problems: list[Problem] = []
+    for name, payload in playbook.payloads.items():
+        try:
+            items[name] = _item(playbook, payload, depot)
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise DepotError.of(problems)
+    problems = [*_kinds(playbook, items), *_versions(playbook, items)]
+    if problems:
+        raise PlaybookError.of(problems)
+    return dataclasses.replace(playbook, inspected={n: item.payload() for n, item in items.items()})
+
+
+def _item(playbook: Playbook, payload: Payload, depot: Depot) -> Item:
+    if payload.file is not None:
+        beside = playbook.folder / payload.file
+        if beside.is_file():
+            return depot.add(beside, payload.digest)
+    item = depot.find(payload.digest)
+    if item is not None:
+        return item
+    if payload.url is not None:
+        from controller.depot.fetch import fetch
+
+        return fetch(payload.url, payload.digest, depot)
+    raise DepotError(
+        Text(
+            f"payload '{payload.name}' ({payload.file}) tidak ada di samping playbook maupun di depo",
+            f"the payload '{payload.name}' ({payload.file}) is neither beside the playbook nor in the depot",
+        ),
+        where=playbook.where(f"payloads/{payload.name}"),
+        hint=Text(
+            f"taruh berkasnya di {playbook.folder}, atau 'pasang depot add {payload.file}'",
+            f"put the file into {playbook.folder}, or 'pasang depot add {payload.file}'",
+        ),
+    )
+
+
+def _actions(playbook: Playbook) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every action with the key of its line."""
+    for index, variant in enumerate(playbook.variants):
+        sections = {s: variant[s] for s in ("install", "run", "uninstall")}
+        sections["configure"] = (variant["configure"] or {}).get("actions", [])
+        for section, actions in sections.items():
+            for number, action in enumerate(actions):
+                yield f"variants/{index}/{section}/{number}", action
+
+
+def _kinds(playbook: Playbook, items: Mapping[str, Item]) -> Iterator[Problem]:
+    """Actions whose payload is of another kind."""
+    for key, action in _actions(playbook):
+        wanted = _WANTS.get(action["kind"])
+        for name in [*action.get("payloads", ()), action.get("payload")]:
+            if wanted and name in items and items[name].inspection.format not in wanted:
+                found = items[name].inspection.format
+                other = next((k for k, formats in _WANTS.items() if found in formats), None)
+                yield Problem(
+                    playbook.where(key),
+                    Text(
+                        f"{action['kind']} memerlukan {'/'.join(wanted)}, tetapi payload '{name}' adalah {found}",
+                        f"{action['kind']} needs {'/'.join(wanted)}, but the payload '{name}' is {found}",
+                    ),
+                    Text(f"pakai tindakan {other}", f"use the action {other}")
+                    if other
+                    else Text("pakai tindakan file dan command", "use the actions file and command"),
+                )
+
+
+def _versions(playbook: Playbook, items: Mapping[str, Item]) -> Iterator[Problem]:
+    """The package that bears the software's name must have the software's version."""
+    name, version = playbook.software["name"], playbook.software["version"]
+    for payload, item in items.items():
+        meta = item.inspection.meta
+        if item.inspection.format != "deb" or str(meta["package"]).lower() != name.lower():
+            continue
+        found = str(meta["version"])
+        if not same_version(found, version):
+            yield Problem(
+                playbook.where(f"payloads/{payload}"),
+                Text(
+                    f"paket {meta['package']} di {item.file} berversi {found}, tetapi software.version {version}",
+                    f"the package {meta['package']} in {item.file} has version {found}, but software.version is {version}",
+                ),
+                Text(
+                    f'tulis software.version: "{upstream(found)}", atau pakai berkas versi {version}',
+                    f'write software.version: "{upstream(found)}", or use the file of version {version}',
+                ),
+            )
+
+
+def upstream(version: str) -> str:
+    """A Debian version without epoch and revision.
+
+    Source: deb-version(7).
+    """
+    return re.sub(r"^\d+:", "", version).rpartition("-")[0] or re.sub(r"^\d+:", "", version)
+
+
+def same_version(package: str, software: str) -> bool:
+    """Whether a Debian version is the software's: but for epoch, revision and repacking (``+dfsg``, ``~ds1``)."""
+    plain = upstream(package)
+    return software in (package, plain, re.sub(r"^\d+:", "", package)) or bool(
+        re.fullmatch(re.escape(software) + r"(?:\+.*|~(?:dfsg|ds|repack).*)", plain)
+    )
+
+
+def payload_path(depot: Depot, payload: Mapping[str, Any]) -> Path:
+    """Where the bytes of a plan's payload stand.
+
+    Raises:
+        DepotError: they are no longer there.
+    """
+    return depot.get(payload["digest"]).path

@@ -1,0 +1,179 @@
+"""What a model alone cannot see: names that must exist, files beside the playbook, kinds that fit the platform.
+
+Works on the values as written, and passes over what the models refuse, so that all mistakes are told at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from controller.errors import PlaybookError, Problem
+from controller.playbook.load import inside
+from controller.source import Document, nearest
+from controller.text import Text
+from controller.units import DIGEST_PATTERN
+
+_ONLY_WINDOWS = ("msi", "exe", "registry", "program")
+_ONLY_LINUX = ("deb",)
+_ACTIONS = ("install", "run", "uninstall")
+
+
+def merge(*found: list[Problem]) -> list[Problem]:
+    """All of them by line, each once."""
+    seen: dict[tuple[str, str], Problem] = {}
+    for problem in (p for problems in found for p in problems):
+        seen.setdefault((problem.where, problem.what.en), problem)
+    return sorted(seen.values(), key=lambda p: int(p.where.rsplit(":", 1)[1]))
+
+
+def check(document: Document) -> list[Problem]:
+    """Every mistake that shows only across words, files and platforms."""
+    payloads = document.root.get("payloads")
+    names = [str(n) for n in payloads] if isinstance(payloads, dict) else []
+    problems = [p for n in names for p in _payload(document, n, payloads[n])]
+    for keys, section, kind, words, system in _items(document.root):
+        problems += _platform(document, keys, kind, system)
+        if isinstance(words, dict) and section in (*_ACTIONS, "configure"):
+            problems += _references(document, (*keys, kind), words, names)
+            problems += _template(document, (*keys, kind), words)
+    return problems + list(_logic(document, document.root, ()))
+
+
+def _items(root: Any) -> Iterator[tuple[tuple[str | int, ...], str, str, Any, str]]:
+    """Every action and probe that has the right shape: where, section, kind, words, operating system."""
+    variants = root.get("variants")
+    for index, variant in enumerate(variants if isinstance(variants, list) else []):
+        if not isinstance(variant, dict):
+            continue
+        when = variant.get("when")
+        system = str(when.get("os")) if isinstance(when, dict) else ""
+        configure = variant.get("configure")
+        places: list[tuple[tuple[str | int, ...], str, Any]] = [
+            (("variants", index, s), s, variant.get(s)) for s in (*_ACTIONS, "test", "verify")
+        ]
+        if isinstance(configure, dict):
+            places.append((("variants", index, "configure", "actions"), "configure", configure.get("actions")))
+        for keys, section, items in places:
+            for number, item in enumerate(items if isinstance(items, list) else []):
+                if isinstance(item, dict) and len(item) == 1:
+                    ((kind, words),) = item.items()
+                    yield (*keys, number), section, kind, words, system
+
+
+def _payload(document: Document, name: str, words: Any) -> Iterator[Problem]:
+    if not isinstance(words, dict):
+        return
+    file, url, digest = words.get("file"), words.get("url"), words.get("sha256")
+    where = document.where("payloads", name)
+    if isinstance(url, str) and not re.match(r"(https?|file)://", url):
+        yield Problem(
+            document.where("payloads", name, "url"),
+            Text(f"'{url}' bukan alamat https, http, atau file", f"'{url}' is not an https, http or file address"),
+            Text('tulis misalnya "https://…/berkas.deb"', 'write for example "https://…/file.deb"'),
+        )
+    beside: Path | None = None
+    if isinstance(file, str) and file.strip():
+        try:
+            beside = inside(document.path.parent, file, document.where("payloads", name, "file"))
+        except PlaybookError as error:
+            yield from error.problems
+    if isinstance(digest, str) and re.fullmatch(DIGEST_PATTERN, digest):
+        return
+    what = (
+        Text(f"{name}: '{digest}' bukan SHA-256", f"{name}: '{digest}' is not a SHA-256")
+        if "sha256" in words
+        else Text(f"{name}: sha256 belum ada", f"{name}: sha256 is missing")
+    )
+    yield Problem(
+        where if "sha256" not in words else document.where("payloads", name, "sha256"), what, _real(beside, file)
+    )
+
+
+def _real(beside: Path | None, file: object) -> Text:
+    """The digest to paste, where the file is at hand."""
+    if beside is not None and beside.is_file():
+        try:
+            with beside.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError:
+            digest = ""
+        if digest:
+            return Text(
+                f'berkas yang ada di sini: sha256: "{digest}" (cocokkan dengan penerbitnya)',
+                f'the file that is here has sha256: "{digest}" (compare it with the publisher\'s)',
+            )
+    return Text(
+        f"tulis hasil 'sha256sum {file or 'BERKAS'}', dicocokkan dengan penerbitnya",
+        f"write what 'sha256sum {file or 'FILE'}' prints, compared with the publisher's",
+    )
+
+
+def _platform(document: Document, keys: tuple[str | int, ...], kind: str, system: str) -> Iterator[Problem]:
+    wrong = (kind in _ONLY_WINDOWS and system in ("linux", "macos")) or (
+        kind in _ONLY_LINUX and system in ("windows", "macos")
+    )
+    if wrong:
+        right = "windows" if kind in _ONLY_WINDOWS else "linux"
+        yield Problem(
+            document.where(*keys, kind),
+            Text(f"{kind} tidak ada di {system}", f"there is no {kind} on {system}"),
+            Text(f"pindahkan ke varian dengan os: {right}", f"move it to a variant with os: {right}"),
+        )
+
+
+def _references(
+    document: Document, keys: tuple[str | int, ...], words: dict[str, Any], names: list[str]
+) -> Iterator[Problem]:
+    listed = words.get("payloads")
+    used = [(words.get("payload"), (*keys, "payload"))]
+    used += [(n, (*keys, "payloads", i)) for i, n in enumerate(listed if isinstance(listed, list) else [])]
+    for name, at in used:
+        if isinstance(name, str) and name not in names:
+            near = nearest(name, names)
+            yield Problem(
+                document.where(*at),
+                Text(f"payload '{name}' tidak ada di bawah payloads", f"there is no '{name}' under payloads"),
+                Text(f"mungkin maksudnya {near[0]}", f"perhaps you mean {near[0]}")
+                if near
+                else Text(f"yang ada: {', '.join(names) or '-'}", f"there are: {', '.join(names) or '-'}"),
+            )
+
+
+def _template(document: Document, keys: tuple[str | int, ...], words: dict[str, Any]) -> Iterator[Problem]:
+    name = words.get("template")
+    if not isinstance(name, str) or not name.strip() or "{{" in name:
+        return
+    where = document.where(*keys, "template")
+    try:
+        target = inside(document.path.parent, name, where)
+    except PlaybookError as error:
+        yield from error.problems
+        return
+    if not target.is_file():
+        beside = sorted(p.name for p in document.path.parent.glob("*.j2"))
+        near = nearest(name, beside) or beside
+        yield Problem(
+            where,
+            Text(f"template {name} tidak ada", f"there is no template {name}"),
+            Text(f"yang ada: {', '.join(near)}", f"there are: {', '.join(near)}")
+            if near
+            else Text("taruh di folder playbook", "put it into the playbook's folder"),
+        )
+
+
+def _logic(document: Document, node: Any, keys: tuple[str | int, ...]) -> Iterator[Problem]:
+    """Values take variables, not statements."""
+    pairs = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in pairs:
+        if isinstance(value, str) and "{{" in value and "{%" in value:
+            yield Problem(
+                document.where(*keys, key),
+                Text("nilai tidak menerima {% … %}", "a value takes no {% … %}"),
+                Text("pakai {{ variabel }}, atau sebuah template", "use {{ variables }}, or a template"),
+            )
+        elif isinstance(value, (dict, list)):
+            yield from _logic(document, value, (*keys, key))

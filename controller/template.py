@@ -1,0 +1,201 @@
+"""``{{ variables }}`` of one host, filled in: sandboxed, strict, and aware of which secrets it let through.
+
+Variables may hold variables themselves, as in Ansible; they are resolved when they are first needed. jinja2 is imported
+only when there is something to fill in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from controller.settings import Secret
+from controller.source import nearest
+from controller.text import Text
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+    from jinja2.sandbox import SandboxedEnvironment
+
+_DEPTH_LIMIT = 20
+_WHOLE = re.compile(r"\s*\{\{((?:(?!\{\{|\}\}).)+)\}\}\s*", re.DOTALL)
+
+
+class TemplateFault(Exception):
+    """A template that cannot be filled in; ``line`` counts within it from 1."""
+
+    def __init__(self, what: Text, hint: Text, line: int = 1) -> None:
+        super().__init__(what.en)
+        self.what = what
+        self.hint = hint
+        self.line = line
+
+
+class Scope:
+    """The variables of one host while values are filled in.
+
+    ``revealed`` collects the secrets that stand in what was rendered, each as it stands there.
+    """
+
+    def __init__(self, variables: Mapping[str, Any]) -> None:
+        self._variables = variables
+        self._plain: dict[str, Any] = {}
+        self._secrets: dict[str, tuple[str, ...]] = {}
+        self._open: list[str] = []
+        self.revealed: set[str] = set()
+
+    def render(self, text: str, *, name: str = "<value>") -> str:
+        """``text`` filled in; ``name`` is what the template is called in a traceback.
+
+        Raises:
+            TemplateFault: an unknown variable, a wrong expression, something the sandbox forbids.
+        """
+        template, needed = _compiled(text, name)
+        context, secrets = self._context(needed)
+        rendered = _call(lambda: template.render(context), name, self._variables)
+        result = str(rendered)
+        for secret in secrets:
+            # a secret that was changed on its way (encoded, cut) is hidden with all that surrounds it
+            self.revealed.add(secret if secret in result else result)
+        return result
+
+    def value(self, name: str) -> Any:
+        """A variable with the variables within it filled in; secrets are revealed.
+
+        Raises:
+            KeyError: there is no such variable.
+            TemplateFault: it leads back to itself, or as ``render``.
+        """
+        if name not in self._plain:
+            if name in self._open or len(self._open) > _DEPTH_LIMIT:
+                chain = " → ".join([*self._open, name])
+                raise TemplateFault(
+                    Text(f"variabel berputar: {chain}", f"variables lead in a circle: {chain}"),
+                    Text("tulis salah satunya sebagai nilai biasa", "write one of them as a plain value"),
+                )
+            raw = self._variables[name]
+            self._open.append(name)
+            try:
+                secrets: set[str] = set()
+                self._plain[name] = self._fill(raw, secrets)
+                self._secrets[name] = tuple(s for s in sorted(secrets) if s)
+            finally:
+                self._open.pop()
+        return self._plain[name]
+
+    def _context(self, needed: Iterable[str]) -> tuple[dict[str, Any], set[str]]:
+        context = {n: self.value(n) for n in needed if n in self._variables}
+        return context, {s for n in context for s in self._secrets[n]}
+
+    def _fill(self, raw: Any, secrets: set[str]) -> Any:
+        if isinstance(raw, Secret):
+            text = raw.reveal()
+            secrets.add(text)
+            return text
+        if isinstance(raw, str) and "{{" in raw:
+            return self._expression(raw, secrets)
+        if isinstance(raw, Mapping):
+            return {k: self._fill(v, secrets) for k, v in raw.items()}
+        if isinstance(raw, (list, tuple)):
+            return [self._fill(v, secrets) for v in raw]
+        return raw
+
+    def _expression(self, raw: str, secrets: set[str]) -> Any:
+        """A variable's own template: a single ``{{ … }}`` keeps the type of what it means."""
+        template, needed = _compiled(raw, "<variable>")
+        context, inner = self._context(needed)
+        whole = _WHOLE.fullmatch(raw)
+        if whole:
+            expression = _environment().compile_expression(whole[1], undefined_to_none=False)
+            value = _call(lambda: expression(context), "<variable>", self._variables)
+            if type(value).__name__ == "StrictUndefined":
+                value = _call(lambda: str(value), "<variable>", self._variables)
+        else:
+            value = _call(lambda: template.render(context), "<variable>", self._variables)
+        secrets |= {s if s in str(value) else str(value) for s in inner}
+        return value
+
+
+@lru_cache(maxsize=1)
+def _environment() -> SandboxedEnvironment:
+    from jinja2 import StrictUndefined
+    from jinja2.sandbox import SandboxedEnvironment
+
+    return SandboxedEnvironment(
+        undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True, autoescape=False
+    )
+
+
+@lru_cache(maxsize=1024)
+def _compiled(text: str, name: str) -> tuple[Template, tuple[str, ...]]:
+    """The template and the names it needs: compiled once for all hosts."""
+    from jinja2 import TemplateSyntaxError
+    from jinja2.meta import find_undeclared_variables
+
+    environment = _environment()
+    try:
+        tree = environment.parse(text, name, name)
+        needed = tuple(sorted(find_undeclared_variables(tree)))
+        code = environment.compile(tree, name, name)
+        template = environment.template_class.from_code(environment, code, environment.make_globals(None))
+    except TemplateSyntaxError as error:
+        said = error.message or ""
+        raise TemplateFault(
+            Text(f"bukan template yang benar ({said})", f"not a correct template ({said})"),
+            Text("periksa kurung {{ … }} dan nama filternya", "check the braces {{ … }} and the names of filters"),
+            error.lineno,
+        ) from error
+    return template, needed
+
+
+def _call(render: Any, name: str, variables: Mapping[str, Any]) -> Any:
+    """``render()``, with whatever a template can raise brought into one shape."""
+    from jinja2 import TemplateError, UndefinedError
+
+    try:
+        return render()
+    except UndefinedError as error:
+        raise _undefined(error, _line(error, name), variables) from None  # its cause may quote values
+    except (
+        TemplateError,
+        ArithmeticError,
+        TypeError,
+        ValueError,
+        LookupError,
+        AttributeError,
+        RecursionError,
+    ) as error:
+        kind = type(error).__name__
+        raise TemplateFault(
+            Text(f"template tidak dapat diisi ({kind})", f"the template cannot be filled in ({kind})"),
+            Text("periksa ungkapan di antara {{ dan }}", "check the expression between {{ and }}"),
+            _line(error, name),
+        ) from None
+
+
+def _undefined(error: Exception, line: int, variables: Mapping[str, Any]) -> TemplateFault:
+    match = re.search(r"'([^']+)' is undefined", str(error)) or re.search(r"has no attribute '([^']+)'", str(error))
+    name = match[1] if match else "?"
+    near = nearest(name, sorted(variables), 1)
+    return TemplateFault(
+        Text(f"variabel '{name}' tidak dikenal", f"the variable '{name}' is not known"),
+        Text(f"mungkin maksudnya {near[0]}", f"perhaps you mean {near[0]}")
+        if near
+        else Text(
+            f"tambahkan {name} di inventaris, atau tulis {{{{ {name} | default('…') }}}}",
+            f"add {name} to the inventory, or write {{{{ {name} | default('…') }}}}",
+        ),
+        line,
+    )
+
+
+def _line(error: BaseException, name: str) -> int:
+    """The template's line out of the traceback, which jinja2 rewrites to the template's own lines."""
+    line, trace = 1, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == name:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line

@@ -1,0 +1,308 @@
+"""Sizes, times, ports, paths, patterns: from what people write to what the agent takes.
+
+Each converter takes one YAML value and gives its normal form, or raises ``UnitError`` with what to write instead. A
+value with ``{{ variables }}`` becomes a ``Template`` that remembers its converter: it is converted per host, once
+filled in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from controller.text import Text
+
+_SIZES = {
+    "B": 1,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "TB": 10**12,
+    "KIB": 2**10,
+    "MIB": 2**20,
+    "GIB": 2**30,
+    "TIB": 2**40,
+}
+_TIMES = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+SIZE_PATTERN = r"^\s*\d+(\.\d+)?\s*([KMGT]i?)?B\s*$"
+DURATION_PATTERN = r"^\s*\d+(\.\d+)?\s*(ms|s|m|h|d)\s*$"
+VERSION_PATTERN = r"^\s*(>=|<=|==|!=|>|<)\s*[0-9A-Za-z.+~:_-]+(\s*,\s*(>=|<=|==|!=|>|<)\s*[0-9A-Za-z.+~:_-]+)*\s*$"
+MODE_PATTERN = r"^[0-7]{3,4}$"
+DIGEST_PATTERN = r"^[0-9a-fA-F]{64}$"
+PACKAGE_PATTERN = r"^[a-z0-9][a-z0-9.+-]+(:[a-z0-9]+)?(=[0-9A-Za-z.+~:-]+)?$"
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.@:+-]*$"
+
+
+class UnitError(ValueError):
+    """A value that its place does not take; ``hint`` says what to write instead."""
+
+    def __init__(self, what: Text, hint: Text) -> None:
+        super().__init__(what.en)
+        self.what = what
+        self.hint = hint
+
+
+class Template:
+    """A value still holding ``{{ variables }}``; ``to`` names the converter for what it becomes."""
+
+    __slots__ = ("text", "to")
+
+    def __init__(self, text: str, to: str) -> None:
+        self.text = text
+        self.to = to
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Template) and (other.text, other.to) == (self.text, self.to)
+
+    def __hash__(self) -> int:
+        return hash((self.text, self.to))
+
+    def __repr__(self) -> str:
+        return f"Template({self.text!r}, {self.to!r})"
+
+
+def is_template(value: object) -> bool:
+    """Whether ``value`` holds ``{{ variables }}``."""
+    return isinstance(value, str) and "{{" in value
+
+
+def _show(value: object) -> str:
+    shown = (
+        {None: "null", True: "true", False: "false"}.get(value, value)
+        if isinstance(value, (bool, type(None)))
+        else value
+    )
+    text = str(shown)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _refuse(value: object, what: Text, example: str) -> UnitError:
+    shown = _show(value)
+    return UnitError(
+        Text(f"'{shown}' bukan {what.id}", f"'{shown}' is not {what.en}"),
+        Text(f"tulis misalnya {example}", f"write for example {example}"),
+    )
+
+
+def string(value: object) -> str:
+    """Text, as it is; numbers must be quoted so that ``1.10`` does not become 1.1."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (int, float)):
+        shown = _show(value)
+        raise UnitError(
+            Text(f"{shown} harus berupa teks", f"{shown} must be text"),
+            Text(f'beri tanda kutip: "{shown}"', f'put it in quotes: "{shown}"'),
+        )
+    raise _refuse(value, Text("teks", "text"), '"…"')
+
+
+def filled(value: object) -> str:
+    """Text that is not empty."""
+    text = string(value)
+    if not text.strip():
+        raise UnitError(Text("tidak boleh kosong", "must not be empty"), Text("isi nilainya", "write a value"))
+    return text
+
+
+def argument(value: object) -> str:
+    """One argument of a command: text, or a whole number as its digits."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    text = string(value)
+    if "\0" in text:
+        raise _refuse("\\0", Text("bagian perintah", "part of a command"), '["nginx", "-t"]')
+    return text
+
+
+def boolean(value: object) -> bool:
+    """``true`` or ``false``; also as text, for what a variable became."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.strip().lower() in ("true", "yes", "on", "1", "false", "no", "off", "0"):
+        return value.strip().lower() in ("true", "yes", "on", "1")
+    raise _refuse(value, Text("true atau false", "true or false"), "true")
+
+
+def _whole(value: object, what: Text, example: str, least: int, most: int) -> int:
+    if isinstance(value, str) and re.fullmatch(r"\s*-?\d{1,18}\s*", value):
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise _refuse(value, what, example)
+    return value
+
+
+def port(value: object) -> int:
+    """1 to 65535."""
+    return _whole(value, Text("nomor port (1 sampai 65535)", "a port number (1 to 65535)"), "80", 1, 65535)
+
+
+def count(value: object) -> int:
+    """0 or more."""
+    return _whole(value, Text("bilangan bulat 0 atau lebih", "a whole number, 0 or more"), "1", 0, 10**12)
+
+
+def attempts(value: object) -> int:
+    """1 to 10."""
+    return _whole(value, Text("bilangan bulat 1 sampai 10", "a whole number from 1 to 10"), "2", 1, 10)
+
+
+def exit_code(value: object) -> int:
+    """What a process may end with: 0 to 4294967295, as Windows counts."""
+    return _whole(value, Text("kode keluar", "an exit code"), "0", 0, 2**32 - 1)
+
+
+def http_status(value: object) -> int:
+    """100 to 599."""
+    return _whole(value, Text("status HTTP (100 sampai 599)", "an HTTP status (100 to 599)"), "200", 100, 599)
+
+
+def size(value: object) -> int:
+    """``500 MB``, ``2 GiB`` → bytes."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*", value) if isinstance(value, str) else None
+    if not match or match[2].upper() not in _SIZES:
+        raise _refuse(value, Text("ukuran dengan satuan", "a size with its unit"), "500 MB / 2 GiB")
+    return round(float(match[1]) * _SIZES[match[2].upper()])
+
+
+def duration(value: object) -> float:
+    """``10s``, ``5m``, ``1h``, ``500ms`` → seconds."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", value) if isinstance(value, str) else None
+    if not match or match[2] not in _TIMES:
+        raise _refuse(value, Text("lama waktu dengan satuan", "a time with its unit"), "10s / 5m / 1h")
+    seconds = round(float(match[1]) * _TIMES[match[2]], 3)
+    if seconds > 7 * 86400:
+        raise _refuse(value, Text("lama waktu paling banyak 7 hari", "a time of at most 7 days"), "10s / 5m / 1h")
+    return int(seconds) if seconds == int(seconds) else seconds
+
+
+def path(value: object) -> str:
+    """An absolute path of the computer, POSIX or Windows, without ``..``."""
+    text = string(value)
+    absolute = text.startswith("/") or re.match(r"[A-Za-z]:[\\/]|\\\\", text)
+    if not absolute or "\0" in text or ".." in re.split(r"[\\/]", text):
+        raise _refuse(
+            value,
+            Text("jalur mutlak tanpa '..'", "an absolute path without '..'"),
+            "/etc/nginx/conf.d/iidc.conf / C:\\Program Files\\…",
+        )
+    return text
+
+
+def mode(value: object) -> str:
+    """File permissions as octal text of four digits."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 0o7777:
+        shown = f"{value:04o}"
+        raise UnitError(
+            Text("hak berkas harus ditulis dalam tanda kutip", "permissions must be written in quotes"),
+            Text(f'tulis "{shown}"', f'write "{shown}"'),
+        )
+    if not isinstance(value, str) or not re.fullmatch(MODE_PATTERN, value):
+        raise _refuse(value, Text("hak berkas dalam oktal", "permissions in octal"), '"0644"')
+    return value.zfill(4)
+
+
+def digest(value: object) -> str:
+    """SHA-256 in lower-case hex."""
+    if not isinstance(value, str) or not re.fullmatch(DIGEST_PATTERN, value):
+        raise UnitError(
+            Text(f"'{_show(value)}' bukan SHA-256", f"'{_show(value)}' is not a SHA-256"),
+            Text(
+                "tulis 64 angka heksadesimal, hasil 'sha256sum BERKAS'",
+                "write the 64 hex digits that 'sha256sum FILE' prints",
+            ),
+        )
+    return value.lower()
+
+
+def pattern(value: object) -> str:
+    """A regular expression."""
+    text = filled(value)
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise UnitError(
+            Text(f"pola '{_show(text)}' keliru: {error}", f"the pattern '{_show(text)}' is wrong: {error}"),
+            Text("perbaiki ungkapan regulernya", "mend the regular expression"),
+        ) from error
+    return text
+
+
+def group_pattern(value: object) -> str:
+    """A regular expression with exactly one group."""
+    text = pattern(value)
+    if re.compile(text).groups != 1:
+        raise _refuse(value, Text("pola dengan satu grup", "a pattern with one group"), r"'version ([0-9.]+)'")
+    return text
+
+
+def version_range(value: object) -> str:
+    """``>=12``, ``>=12,<14`` → the same without spaces; a bare version means exactly that one."""
+    if isinstance(value, str) and re.fullmatch(VERSION_PATTERN, value):
+        return re.sub(r"\s+", "", value)
+    raise _refuse(value, Text("rentang versi", "a version range"), '">=12" / ">=12,<14" / "==12"')
+
+
+def url(value: object) -> str:
+    """``http://…`` or ``https://…`` with a host."""
+    text = string(value)
+    if not re.match(r"https?://[^\s/?#]+", text, re.IGNORECASE) or re.search(r"\s", text):
+        raise _refuse(value, Text("alamat http(s)", "an http(s) address"), '"http://127.0.0.1/"')
+    return text
+
+
+def name(value: object) -> str:
+    """A name of one word: a service, a user, a link."""
+    text = string(value)
+    if not re.fullmatch(NAME_PATTERN, text):
+        raise _refuse(value, Text("nama satu kata", "a name of one word"), "nginx")
+    return text
+
+
+def package(value: object) -> str:
+    """A package of the computer's own apt: ``name`` or ``name=version``."""
+    text = string(value)
+    if not re.fullmatch(PACKAGE_PATTERN, text):
+        raise _refuse(value, Text("nama paket", "a package name"), "curl / curl=7.88.1-10")
+    return text
+
+
+def architecture(value: object) -> str:
+    """The processor as the kernel names it."""
+    known = {"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64", "x86": "i686", "i386": "i686"}
+    text = string(value).lower()
+    text = known.get(text, text)
+    if text not in ("x86_64", "aarch64", "i686", "armv7l", "riscv64", "ppc64le", "s390x"):
+        raise _refuse(value, Text("arsitektur yang dikenal", "a known architecture"), "x86_64 / aarch64")
+    return text
+
+
+CONVERTERS: dict[str, Callable[[object], Any]] = {
+    f.__name__: f
+    for f in (
+        string, filled, argument, boolean, port, count, attempts, exit_code, http_status, size, duration, path, mode,
+        digest, pattern, group_pattern, version_range, url, name, package, architecture,
+    )
+}  # fmt: skip
+
+
+def convert(to: str, value: object) -> Any:
+    """``value`` by the converter ``to``: a name in ``CONVERTERS``, or ``choice:a|b|c``.
+
+    Raises:
+        UnitError: the value does not fit.
+    """
+    if not to.startswith("choice:"):
+        return CONVERTERS[to](value)
+    choices = to[7:].split("|")
+    if isinstance(value, str) and value in choices:
+        return value
+    from controller.source import nearest
+
+    near = nearest(value, choices, 1) if isinstance(value, str) else []
+    shown, listed = _show(value), " | ".join(choices)
+    raise UnitError(
+        Text(f"'{shown}' tidak dikenal di sini", f"'{shown}' means nothing here"),
+        Text(f"tulis {near[0]}", f"write {near[0]}") if near else Text(f"pilih: {listed}", f"choose: {listed}"),
+    )
