@@ -316,15 +316,12 @@ def _put_back_absence(path: str, now: dict[str, Any]) -> bool:
 
 
 def _put_back_tree(former: dict[str, Any], now: dict[str, Any]) -> bool:
-    import json
-
     path = former["path"]
     changed = bool(now != {key: value for key, value in former.items() if key != "tree"})
     if now["is"] != "directory":
         remove(path)
         os.mkdir(path, 0o700)
-    with open(former["tree"], encoding="utf-8", errors="surrogateescape") as file:
-        rows = [json.loads(line) for line in file]
+    rows = kept_rows(former)
     for row in rows:
         if row["is"] != "directory":
             changed = put_back(row) or changed
@@ -335,6 +332,26 @@ def _put_back_tree(former: dict[str, Any], now: dict[str, Any]) -> bool:
     for row in reversed([former, *(row for row in rows if row["is"] == "directory")]):
         restore_metadata(row)  # innermost first: filling a folder changes its time
     return changed
+
+
+def kept_rows(former: dict[str, Any]) -> list[dict[str, Any]]:
+    """What was kept of the inside of a directory, parents first."""
+    import json
+
+    with open(former["tree"], encoding="utf-8", errors="surrogateescape") as file:
+        return [json.loads(line) for line in file]
+
+
+def below(path: str) -> list[str]:
+    """Every path below a directory, parents first, links not followed."""
+    with os.scandir(path) as entries:
+        rows = sorted((entry.path, entry.is_dir(follow_symlinks=False)) for entry in entries)
+    found: list[str] = []
+    for name, is_folder in rows:
+        found.append(name)
+        if is_folder:
+            found += below(name)
+    return found
 
 
 def restore_metadata(former: dict[str, Any]) -> None:
