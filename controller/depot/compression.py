@@ -56,7 +56,7 @@ def decompressed(raw: IO[bytes]) -> Iterator[io.BufferedReader]:
     elif head.startswith(b"\xfd7zXZ\x00") or head[:1] == b"\x5d":
         import lzma
 
-        opened = lzma.LZMAFile(raw)
+        opened = lzma.LZMAFile(raw)  # noqa: SIM115 - closing it is for the caller, who owns the raw file
     else:
         opened = raw
     yield io.BufferedReader(opened, 256 * 1024)

@@ -103,13 +103,13 @@ def _versions(playbook: Playbook, items: Mapping[str, Item]) -> Iterator[Problem
         meta = item.inspection.meta
         if item.inspection.format != "deb" or str(meta["package"]).lower() != name.lower():
             continue
-        found = str(meta["version"])
+        found, package = str(meta["version"]), meta["package"]
         if not same_version(found, version):
             yield Problem(
                 playbook.where(f"payloads/{payload}"),
                 Text(
-                    f"paket {meta['package']} di {item.file} berversi {found}, tetapi software.version {version}",
-                    f"the package {meta['package']} in {item.file} has version {found}, but software.version is {version}",
+                    f"paket {package} di {item.file} berversi {found}, tetapi software.version {version}",
+                    f"the package {package} in {item.file} has version {found}, but software.version is {version}",
                 ),
                 Text(
                     f'tulis software.version: "{upstream(found)}", atau pakai berkas versi {version}',

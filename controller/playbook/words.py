@@ -16,7 +16,7 @@ from controller.units import Template, UnitError, is_template
 _VARIABLE = {"type": "string", "pattern": r"\{\{.*\}\}"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Word:
     """A leaf: converted by ``units``, or kept as ``Template`` until the host is known."""
 
