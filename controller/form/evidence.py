@@ -132,6 +132,11 @@ def _effect(event: Event) -> Text | None:
     return _because(Text(f"{title.id} — {result.id}", f"{title.en} — {result.en}"), event.get("reason"))
 
 
+def _removed(event: Event) -> Text | None:
+    title = text_of(event.get("title"))
+    return Text(f"{title.id} — dikerjakan", f"{title.en} — done") if title else None
+
+
 def _snapshot(event: Event) -> Text:
     counts = event.get("counts")
     counted = counts if isinstance(counts, dict) else {}
@@ -191,6 +196,7 @@ _MAKERS: dict[str, tuple[int, Callable[[Event], Text | None]]] = {
     "requirement": (4, _requirement),
     "detected": (5, _detected),
     "effect": (5, _effect),
+    "removed": (8, _removed),
     "snapshot": (5, _snapshot),
     "probe": (7, lambda event: _measured(event, wording.VERDICTS)),
     "loop": (7, _loop),

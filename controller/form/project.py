@@ -29,7 +29,7 @@ _KNOWN_TYPES = frozenset((
     "run_opened", "form_opened", "step_started", "step_ended", "payload_inspected", "location_chosen", "notice",
     "connected", "pushed", "line_lost", "resumed", "decided", "signed", "host_ended", "run_ended", "agent_started",
     "facts", "variant_chosen", "requirement", "detected", "intent", "effect", "probe", "snapshot", "loop", "decision",
-    "rollback",
+    "rollback", "removed", "waiting",
 ))
 # fmt: on
 
@@ -143,18 +143,18 @@ def _with_titles(agent: tuple[Event, ...]) -> tuple[Event, ...]:
 def _changes(joined: tuple[Event, ...]) -> tuple[Change, ...]:
     return tuple(
         Change(
-            step=whole_of(event.get("step")) or (8 if event.get("verb") == "undo" else 5),
+            step=whole_of(event.get("step")) or 5,
             effect=whole_of(event.get("effect")),
             kind=str(event.get("kind") or ""),
-            verb=str(event.get("verb") or "apply"),
+            verb=str(event.get("verb") or ("undo" if event["type"] == "removed" else "apply")),
             title=text_of(event.get("title")) or Text(str(event.get("kind") or "?"), str(event.get("kind") or "?")),
-            result=str(event.get("result") or "unknown"),
+            result=str(event.get("result") or ("changed" if event["type"] == "removed" else "unknown")),
             reason=text_of(event.get("reason")),
             seconds=number_of(event.get("seconds")),
             evidence=_answer(event.get("evidence")),
         )
         for event in joined
-        if event["type"] == "effect"
+        if event["type"] in ("effect", "removed")
     )
 
 
@@ -162,9 +162,12 @@ def _answer(evidence: object) -> str:
     """What the computer answered, on one line each: the command, its exit code, the end of its output."""
     if not isinstance(evidence, Mapping):
         return ""
-    lines = []
+    lines: list[str] = []
     for name, value in evidence.items():
         if value in (None, "", [], {}):
+            continue
+        if isinstance(value, list) and all(isinstance(item, Mapping) for item in value):
+            lines.extend(_answer(item) for item in value)
             continue
         if name == "argv" and isinstance(value, list):
             lines.append("$ " + " ".join(map(str, value)))

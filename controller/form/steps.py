@@ -95,6 +95,7 @@ def arcs(events: Iterable[Event], *, decision: Decision | None, location: sop.Lo
     """The branches taken, by step: those recorded as a loop, and those that follow from what was recorded."""
     taken: dict[tuple[int, int], Arc] = {}
     seen = set()
+    incomplete: Event | None = None
     for event in events:
         no = whole_of(event.get("step"))
         if event["type"] == "loop" and no is not None:
@@ -103,7 +104,9 @@ def arcs(events: Iterable[Event], *, decision: Decision | None, location: sop.Lo
         elif event["type"] == "step_ended" and no is not None:
             seen.add(no)
             if no == 4 and event.get("result") == "not_met":
-                _take(taken, 4, 1, event)
+                incomplete = event
+    if incomplete is not None and (4, 1) not in taken:
+        _take(taken, 4, 1, incomplete)
     if location is sop.Location.DATA_CENTER and 2 in seen:
         taken[2, 4] = Arc(2, 4, 1, None, (sop.step(2).arcs[0].when,))
     if decision is not None and decision.configure is False:
