@@ -1,7 +1,7 @@
 """The agent's two lives: ``contact`` on the controller's line, and ``run`` in a process that outlives it.
 
-A contact works by itself for as long as it only looks. Before the first effect it hands the run to a detached process and
-follows that one's journal; whoever comes later does the same from any record on.
+A contact works by itself for as long as it only looks. Before the first effect it hands the run to a detached process
+and follows that one's journal; whoever comes later does the same from any record on.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from agent.protocol import VERSION, encode, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, BinaryIO, Dict, List
+    from typing import Any, BinaryIO
 
     from agent.host import Host
 
@@ -35,7 +35,7 @@ class Detach(Exception):
     """The next thing is an effect: it belongs to a process that outlives the line."""
 
 
-def contact(job: Dict[str, Any], stream: BinaryIO) -> None:
+def contact(job: dict[str, Any], stream: BinaryIO) -> None:
     """One contact of a controller: begin or go on with a run, follow it to its end; or look, or clean up.
 
     Args:
@@ -48,7 +48,9 @@ def contact(job: Dict[str, Any], stream: BinaryIO) -> None:
             raise ValueError(f"protocol {job.get('protocol')}, this agent speaks {VERSION}")
         host = this_host(job["root"])
         host.psutil_digest = job.get("psutil")
-        {"run": do_run, "facts": do_facts, "clean": do_clean, "stop": do_facts}[job["do"]](job, host, Inbox(stream, outbox, job["root"]), outbox)
+        {"run": do_run, "facts": do_facts, "clean": do_clean, "stop": do_facts}[job["do"]](
+            job, host, Inbox(stream, outbox, job["root"]), outbox
+        )
     except lock.Held as held:
         who = held.holder
         reason = text(
@@ -64,12 +66,12 @@ def contact(job: Dict[str, Any], stream: BinaryIO) -> None:
     outbox.send({"answer": "end"})
 
 
-def do_facts(job: Dict[str, Any], host: Host, inbox: Inbox, outbox: Outbox) -> None:
+def do_facts(job: dict[str, Any], host: Host, inbox: Inbox, outbox: Outbox) -> None:
     """The computer's facts, and who holds it."""
     outbox.send({"answer": "facts", "facts": host.facts(), "holder": lock.read(host.root)})
 
 
-def do_clean(job: Dict[str, Any], host: Host, inbox: Inbox, outbox: Outbox) -> None:
+def do_clean(job: dict[str, Any], host: Host, inbox: Inbox, outbox: Outbox) -> None:
     """Remove what is kept here; what installed software needs for its way back only where ``all`` is asked for."""
     from agent.cleaning import clean
 
@@ -79,7 +81,7 @@ def do_clean(job: Dict[str, Any], host: Host, inbox: Inbox, outbox: Outbox) -> N
     outbox.send({"answer": "cleaned", "removed_bytes": removed_bytes})
 
 
-def do_run(job: Dict[str, Any], host: Host, inbox: Inbox, outbox: Outbox) -> None:
+def do_run(job: dict[str, Any], host: Host, inbox: Inbox, outbox: Outbox) -> None:
     """Carry out a plan as far as nothing is changed, hand the rest over, and follow."""
     folder = os.path.join(host.root, "runs", job["id"])
     path = os.path.join(folder, "journal.ndjson")
@@ -87,7 +89,13 @@ def do_run(job: Dict[str, Any], host: Host, inbox: Inbox, outbox: Outbox) -> Non
         os.makedirs(folder, exist_ok=True)
         write_plan(folder, job["plan"], job)
     if not os.path.exists(os.path.join(folder, "plan.json")):
-        outbox.send({"answer": "fault", "code": "no_run", "reason": text("tidak ada pekerjaan ini di komputer", "this run is not on the computer")})
+        outbox.send(
+            {
+                "answer": "fault",
+                "code": "no_run",
+                "reason": text("tidak ada pekerjaan ini di komputer", "this run is not on the computer"),
+            }
+        )
         return
     plan = read_plan(folder)
     if job.get("decision") and plan.get("decision") is None:
@@ -153,11 +161,11 @@ def run(folder: str) -> None:
     tidy(host, plan)
 
 
-def about(host: Host, *, detached: bool, resumed: bool) -> Dict[str, Any]:
+def about(host: Host, *, detached: bool, resumed: bool) -> dict[str, Any]:
     """Who carries the run out: for its first record."""
     return {
         "protocol": VERSION,
-        "python": "%d.%d.%d" % sys.version_info[:3],
+        "python": ".".join(map(str, sys.version_info[:3])),
         "boot": host.boot_id(),
         "pid": os.getpid(),
         "detached": detached,
@@ -165,7 +173,7 @@ def about(host: Host, *, detached: bool, resumed: bool) -> Dict[str, Any]:
     }
 
 
-def write_plan(folder: str, plan: Dict[str, Any], job: Dict[str, Any]) -> None:
+def write_plan(folder: str, plan: dict[str, Any], job: dict[str, Any]) -> None:
     """Keep the plan and what a later process must know of the job, before anything is done by them."""
     kept = {key: job.get(key) for key in ("id", "owner", "agent", "psutil")}
     for name, content in (("job.json", kept), ("plan.json", plan)):
@@ -177,10 +185,10 @@ def write_plan(folder: str, plan: Dict[str, Any], job: Dict[str, Any]) -> None:
         os.replace(path + ".part", path)
 
 
-def read_plan(folder: str) -> Dict[str, Any]:
+def read_plan(folder: str) -> dict[str, Any]:
     """The plan of a run."""
     with open(os.path.join(folder, "plan.json"), encoding="utf-8") as file:
-        plan: Dict[str, Any] = json.load(file)
+        plan: dict[str, Any] = json.load(file)
     return plan
 
 
@@ -190,8 +198,8 @@ def holder_runs(root: str, run_id: str) -> bool:
     return bool(holder) and holder["run"] == run_id
 
 
-def detach(host: Host, folder: str, job: Dict[str, Any]) -> None:
-    """Start ``run`` in a process that outlives this line: a unit of systemd's where it runs and we may, else a new session."""
+def detach(host: Host, folder: str, job: dict[str, Any]) -> None:
+    """Start ``run`` in a process that outlives this line: a unit of systemd's where we may, else a new session."""
     home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     code = f"import sys;sys.path.insert(0,{home!r});from agent.__main__ import main;main()"
     argv = [sys.executable, "-I", "-S", "-c", code, "run", folder]
@@ -205,7 +213,7 @@ def detach(host: Host, folder: str, job: Dict[str, Any]) -> None:
     new_session(argv, os.path.join(folder, "agent.log"))
 
 
-def new_session(argv: List[str], log: str) -> None:
+def new_session(argv: list[str], log: str) -> None:
     """Start a program in a session of its own, twice forked, so that nothing of ours is its parent."""
     child = os.fork()
     if child:
@@ -225,8 +233,8 @@ def new_session(argv: List[str], log: str) -> None:
         os._exit(127)
 
 
-def follow(host: Host, job: Dict[str, Any], outbox: Outbox, inbox: Inbox) -> None:
-    """Send the journal from ``job["from"]`` on, until the run has ended or waits for a person, or the controller has gone."""
+def follow(host: Host, job: dict[str, Any], outbox: Outbox, inbox: Inbox) -> None:
+    """Send the journal from ``job["from"]`` on, until the run has ended or waits, or the controller has gone."""
     path = os.path.join(host.root, "runs", job["id"], "journal.ndjson")
     skip, last, rest = job["from"], "", b""
     seen_at = time.monotonic()
@@ -252,13 +260,16 @@ def follow(host: Host, job: Dict[str, Any], outbox: Outbox, inbox: Inbox) -> Non
                 if '"type":"waiting"' in last:
                     return
                 if time.monotonic() - seen_at > PATIENCE_S:
-                    reason = text("agen berhenti di tengah pekerjaan; jalankan pasang resume", "the agent stopped in the middle; run pasang resume")
+                    reason = text(
+                        "agen berhenti di tengah pekerjaan; jalankan pasang resume",
+                        "the agent stopped in the middle; run pasang resume",
+                    )
                     outbox.send({"answer": "fault", "code": "agent_stopped", "reason": reason})
                     return
             time.sleep(POLL_S)
 
 
-def tidy(host: Host, plan: Dict[str, Any]) -> None:
+def tidy(host: Host, plan: dict[str, Any]) -> None:
     """Remove what is older than the plan wants kept."""
     keep_days = (plan.get("policy") or {}).get("keep_days", 30)
     stamp = os.path.join(host.root, "tidied")

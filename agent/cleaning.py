@@ -9,7 +9,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Set
+    pass
 
 
 def clean(root: str, *, keep_days: float, everything: bool) -> int:
@@ -46,9 +46,9 @@ def is_ended(folder: str) -> bool:
         return True
 
 
-def runs_of_installed(root: str) -> Set[str]:
+def runs_of_installed(root: str) -> set[str]:
     """The folders of runs whose undo log is still needed."""
-    found: Set[str] = set()
+    found: set[str] = set()
     base = os.path.join(root, "installed")
     for name in os.listdir(base) if os.path.isdir(base) else []:
         try:

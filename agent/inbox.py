@@ -11,7 +11,7 @@ from agent.protocol import CHUNK_BYTES, ProtocolError, encode, read_frame, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, BinaryIO, Dict, List
+    from typing import Any, BinaryIO
 
     from agent.host import Host
 
@@ -26,7 +26,7 @@ class Outbox:
         self._stream = stream
         self._flushed_at = time.monotonic()
 
-    def send(self, frame: Dict[str, Any]) -> None:
+    def send(self, frame: dict[str, Any]) -> None:
         """One frame, at once."""
         self._stream.write(encode(frame))
         self.flush()
@@ -56,7 +56,7 @@ class Inbox:
         ready, _, _ = select.select([self._stream], [], [], 0)
         return bool(ready) and not self._stream.read1(1)  # type: ignore[attr-defined]
 
-    def fetch_payloads(self, plan: Dict[str, Any], variant: Dict[str, Any], host: Host) -> None:
+    def fetch_payloads(self, plan: dict[str, Any], variant: dict[str, Any], host: Host) -> None:
         """Ask for the payloads of a variant that are not here, from where an earlier try stopped.
 
         Raises:
@@ -96,24 +96,30 @@ class Inbox:
                 os.fsync(file.fileno())
         except OSError as error:
             os.unlink(part)
-            raise failed(text(f"kiriman tidak dapat disimpan: {error}", f"what was sent cannot be stored: {error}")) from error
+            raise failed(
+                text(f"kiriman tidak dapat disimpan: {error}", f"what was sent cannot be stored: {error}")
+            ) from error
         if sha256_of_file(part) != digest:
             os.unlink(part)
             raise failed(text("kiriman rusak di perjalanan", "what was sent arrived damaged"))
         os.rename(part, path)
 
 
-def failed(reason: Dict[str, str]) -> Exception:
+def failed(reason: dict[str, str]) -> Exception:
     """The failure of step 5 for a reason."""
     from agent.procedure import StepFailed
 
     return StepFailed(5, reason)
 
 
-def payloads_of(variant: Dict[str, Any]) -> List[str]:
+def payloads_of(variant: dict[str, Any]) -> list[str]:
     """The names of the payloads that a variant's actions use, in order."""
-    sections = [variant.get("install") or [], variant.get("run") or [], (variant.get("configure") or {}).get("actions") or []]
-    names: List[str] = []
+    sections = [
+        variant.get("install") or [],
+        variant.get("run") or [],
+        (variant.get("configure") or {}).get("actions") or [],
+    ]
+    names: list[str] = []
     for spec in (s for section in sections for s in section):
         names += spec.get("payloads") or []
         if spec.get("payload"):

@@ -1,7 +1,7 @@
 """The journal of one run on this computer: lines of JSON, numbered, only ever added to.
 
 It is the truth about the run. ``append(durable=True)`` returns only when the line is on the disk; that is what stands
-around every effect. A line that was torn by a crash is cut off when the journal is next opened for writing, and never read.
+around every effect. A line torn by a crash is never read, and cut off when the journal is next opened for writing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from agent.protocol import ProtocolError, decode, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
+    from typing import Any, Callable, Iterator, Sequence
 
 
 def now() -> str:
@@ -32,7 +32,7 @@ class Journal:
     """A run's journal, open for writing. One writer at a time: the holder of the computer's lock."""
 
     def __init__(
-        self, path: str, *, secrets: Sequence[str] = (), on_append: Optional[Callable[[bytes], None]] = None
+        self, path: str, *, secrets: Sequence[str] = (), on_append: Callable[[bytes], None] | None = None
     ) -> None:
         """Open the journal, cut off a torn last line, and read what stands there into ``records``.
 
@@ -42,7 +42,7 @@ class Journal:
             on_append: told each line after it was written.
         """
         self.path = path
-        self.records: List[Dict[str, Any]] = []
+        self.records: list[dict[str, Any]] = []
         self._on_append = on_append
         self._secrets = [escaped(value) for value in sorted(secrets, key=len, reverse=True) if value]
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0), 0o600)
@@ -53,13 +53,13 @@ class Journal:
         if os.fstat(self._fd).st_size > good_bytes:
             os.ftruncate(self._fd, good_bytes)
 
-    def append(self, type_: str, *, durable: bool = False, **fields: Any) -> Dict[str, Any]:
+    def append(self, type_: str, *, durable: bool = False, **fields: Any) -> dict[str, Any]:
         """Write one record and return it. ``durable`` waits for the disk.
 
         Raises:
             OSError: the disk is full or gone. What stands in the journal stays whole.
         """
-        record: Dict[str, Any] = {"type": type_, "seq": len(self.records) + 1, "at": now(), "mono": mono()}
+        record: dict[str, Any] = {"type": type_, "seq": len(self.records) + 1, "at": now(), "mono": mono()}
         record.update(fields)
         line = encode(record)
         for secret in self._secrets:
@@ -68,7 +68,7 @@ class Journal:
         try:
             written = os.write(self._fd, line)
             if written < len(line):
-                raise OSError(28, "no space left for the journal")
+                raise OSError(28, "no space left for the journal")  # noqa: TRY301 - a short write is the same to us
             if durable:
                 os.fsync(self._fd)
         except OSError:
@@ -104,6 +104,6 @@ def read_lines(path: str) -> Iterator[Any]:
             yield line, record
 
 
-def ended(records: Sequence[Dict[str, Any]]) -> bool:
+def ended(records: Sequence[dict[str, Any]]) -> bool:
     """Whether the run has come to an end in this journal."""
     return bool(records) and records[-1]["type"] == "run_ended"

@@ -4,47 +4,47 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Sequence
+    from typing import Any, Sequence
 
 
 class Effect:
     """One entry of the undo log, in the order in which the effects were begun."""
 
-    def __init__(self, intent: Dict[str, Any]) -> None:
+    def __init__(self, intent: dict[str, Any]) -> None:
         self.number: int = intent["effect"]
         self.section: str = intent["section"]
         self.index: int = intent["index"]
         self.visit: int = intent["visit"]
         self.kind: str = intent["kind"]
-        self.title: Dict[str, str] = intent["title"]
-        self.entry: Dict[str, Any] = intent["undo"]
-        self.result: Optional[str] = None
+        self.title: dict[str, str] = intent["title"]
+        self.entry: dict[str, Any] = intent["undo"]
+        self.result: str | None = None
         """None while it is not known how it ended: we died in the middle of it."""
-        self.reason: Dict[str, str] = {}
-        self.undone: Optional[str] = None
+        self.reason: dict[str, str] = {}
+        self.undone: str | None = None
         """``changed`` or ``failed`` once it was taken back; None before."""
 
 
 class Ledger:
     """The journal, folded. Feed it every record in order."""
 
-    def __init__(self, records: Sequence[Dict[str, Any]]) -> None:
-        self.began: Optional[Dict[str, Any]] = None
-        self.variant: Optional[Dict[str, Any]] = None
-        self.snapshot_before: Optional[Dict[str, Any]] = None
-        self.decision: Optional[Dict[str, Any]] = None
-        self.rollback: Optional[Dict[str, Any]] = None
-        self.failure: Optional[Dict[str, Any]] = None
-        self.failed_step: Optional[Dict[str, Any]] = None
+    def __init__(self, records: Sequence[dict[str, Any]]) -> None:
+        self.began: dict[str, Any] | None = None
+        self.variant: dict[str, Any] | None = None
+        self.snapshot_before: dict[str, Any] | None = None
+        self.decision: dict[str, Any] | None = None
+        self.rollback: dict[str, Any] | None = None
+        self.failure: dict[str, Any] | None = None
+        self.failed_step: dict[str, Any] | None = None
         """The end of a step that failed, while nothing has been done about it yet."""
-        self.effects: List[Effect] = []
+        self.effects: list[Effect] = []
         self.cpu_seconds = 0.0
-        self._visits: Dict[int, int] = {}
-        self._results: Dict[int, Optional[str]] = {}
+        self._visits: dict[int, int] = {}
+        self._results: dict[int, str | None] = {}
         for record in records:
             self.note(record)
 
-    def note(self, record: Dict[str, Any]) -> None:
+    def note(self, record: dict[str, Any]) -> None:
         """Take in the next record."""
         kind = record["type"]
         if kind in ("step_started", "step_ended", "loop"):
@@ -73,7 +73,7 @@ class Ledger:
         elif kind == "detached":
             self.cpu_seconds += record["cpu_seconds"]
 
-    def _note_effect(self, record: Dict[str, Any]) -> None:
+    def _note_effect(self, record: dict[str, Any]) -> None:
         if record["effect"] > len(self.effects):
             return  # a removal by hand undoes the effects of earlier runs
         effect = self.effects[record["effect"] - 1]
@@ -87,7 +87,7 @@ class Ledger:
         """How often the step was begun."""
         return self._visits.get(step, 0)
 
-    def result(self, step: int) -> Optional[str]:
+    def result(self, step: int) -> str | None:
         """How the step's last visit ended; None where it has not, or never began."""
         return self._results.get(step)
 
@@ -95,7 +95,7 @@ class Ledger:
         """Whether a visit of the step was begun and has not ended."""
         return self.visits(step) > 0 and self._results.get(step) is None
 
-    def effect(self, section: str, index: int, visit: int) -> Optional[Effect]:
+    def effect(self, section: str, index: int, visit: int) -> Effect | None:
         """The effect of one action in one visit of its section, where it was begun."""
         for effect in self.effects:
             if (effect.section, effect.index, effect.visit) == (section, index, visit):

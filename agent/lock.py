@@ -10,15 +10,14 @@ import fcntl
 import json
 import os
 import time
+from contextlib import contextmanager
 
 from agent.host.linux import boot_id
 from agent.journal import now
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, Optional
-
-from contextlib import contextmanager
+    from typing import Any, Iterator
 
 LEASE_S = 6 * 3600
 """How long a holder counts whose process cannot be seen to be dead."""
@@ -27,13 +26,13 @@ LEASE_S = 6 * 3600
 class Held(Exception):
     """Somebody else holds the computer; ``holder`` says who."""
 
-    def __init__(self, holder: Dict[str, Any]) -> None:
+    def __init__(self, holder: dict[str, Any]) -> None:
         super().__init__("the computer is held")
         self.holder = holder
 
 
-def started_at(pid: int) -> Optional[str]:
-    """When a process began, in the kernel's ticks since boot; None where it is gone. Source: proc(5), stat, field 22."""
+def started_at(pid: int) -> str | None:
+    """When a process began, in ticks since boot; None where it is gone. Source: proc(5), stat, field 22."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
             return file.read().rsplit(")", 1)[1].split()[19]
@@ -41,18 +40,22 @@ def started_at(pid: int) -> Optional[str]:
         return None
 
 
-def alive(holder: Dict[str, Any]) -> bool:
+def alive(holder: dict[str, Any]) -> bool:
     """Whether the holder's process still lives."""
-    return holder.get("boot") == boot_id() and holder.get("began") is not None and started_at(holder["pid"]) == holder["began"]
+    return (
+        holder.get("boot") == boot_id()
+        and holder.get("began") is not None
+        and started_at(holder["pid"]) == holder["began"]
+    )
 
 
-def holds(holder: Dict[str, Any]) -> bool:
+def holds(holder: dict[str, Any]) -> bool:
     """Whether the holder still counts."""
     return bool(holder) and alive(holder) and time.time() < holder["until"]
 
 
 @contextmanager
-def changing(path: str) -> Iterator[Dict[str, Any]]:
+def changing(path: str) -> Iterator[dict[str, Any]]:
     """The lock's content, changed by nobody else meanwhile; what is in the dict at the end is written."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -100,7 +103,7 @@ def release(root: str) -> None:
             holder.clear()
 
 
-def read(root: str) -> Dict[str, Any]:
+def read(root: str) -> dict[str, Any]:
     """Who holds the computer, or an empty dict."""
     with changing(os.path.join(root, "lock")) as holder:
         return dict(holder) if holds(holder) else {}

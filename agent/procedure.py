@@ -1,8 +1,8 @@
 """Steps 4 to 11 of the procedure on this computer, and the way back.
 
 Every method does what the journal says is not done yet, so that a run which was interrupted anywhere goes on by calling
-``carry_out`` again. The order around an effect is always: detect, capture, *intent on the disk*, apply, verify, *effect on
-the disk*.
+``carry_out`` again. The order around an effect is always: detect, capture, *intent on the disk*, apply, verify, *effect
+on the disk*.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import os
 import time
 
 from agent import requirements, snapshot
-from agent.actions import ActionFailed, action
 from agent.actions import KINDS as ACTIONS
+from agent.actions import ActionFailed, action
 from agent.ledger import Ledger
 from agent.platforms import matches
 from agent.probes import probe
@@ -20,7 +20,7 @@ from agent.protocol import text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+    from typing import Any, Callable, Iterator
 
     from agent.actions import Detection
     from agent.host import Host
@@ -34,7 +34,7 @@ AFTER_A_CHANGE = ("reloaded", "restarted")
 class StepFailed(Exception):
     """A step did not succeed: the software is taken back."""
 
-    def __init__(self, step: int, reason: Dict[str, str]) -> None:
+    def __init__(self, step: int, reason: dict[str, str]) -> None:
         super().__init__(reason["en"])
         self.step = step
         self.reason = reason
@@ -47,7 +47,9 @@ class Waiting(Exception):
 class Procedure:
     """One plan on one computer."""
 
-    def __init__(self, plan: Dict[str, Any], host: Host, journal: Journal, *, folder: str, gate: Callable[[], None]) -> None:
+    def __init__(
+        self, plan: dict[str, Any], host: Host, journal: Journal, *, folder: str, gate: Callable[[], None]
+    ) -> None:
         """Set up; nothing happens before ``carry_out``.
 
         Args:
@@ -63,8 +65,8 @@ class Procedure:
         self.folder = folder
         self.gate = gate
         self.ledger = Ledger(journal.records)
-        self.variant: Dict[str, Any] = {}
-        self.facts: Dict[str, Any] = {}
+        self.variant: dict[str, Any] = {}
+        self.facts: dict[str, Any] = {}
         host.payloads = plan["payloads"]
 
     def carry_out(self) -> None:
@@ -160,7 +162,13 @@ class Procedure:
             for index, variant in enumerate(self.plan["variants"]):
                 holds, why = matches(variant.get("when", {}), self.facts)
                 if holds:
-                    self.note("variant_chosen", step=4, index=index, when=variant.get("when", {}), since=self.since_now(variant))
+                    self.note(
+                        "variant_chosen",
+                        step=4,
+                        index=index,
+                        when=variant.get("when", {}),
+                        since=self.since_now(variant),
+                    )
                     break
                 reason = reason or why
             else:
@@ -171,7 +179,7 @@ class Procedure:
         self.variant = self.plan["variants"][known["index"]]
         return True
 
-    def since_now(self, variant: Dict[str, Any]) -> Dict[str, Any]:
+    def since_now(self, variant: dict[str, Any]) -> dict[str, Any]:
         """Where the run begins: the time, and the size of every log that a probe will read."""
         logs = {}
         for spec in variant.get("test", []) + variant.get("verify", []) + variant.get("run", []):
@@ -180,12 +188,12 @@ class Procedure:
                 logs[spec["path"]] = os.path.getsize(path) if os.path.exists(path) else 0
         return {"at": time.time(), "logs": logs}
 
-    def check_requirements(self) -> Optional[Dict[str, str]]:
+    def check_requirements(self) -> dict[str, str] | None:
         """Step 4: None where everything needed is there, else why not."""
         if self.ledger.result(4) == "ok":
             return None
         self.begin_step(4)
-        unmet: List[Dict[str, str]] = []
+        unmet: list[dict[str, str]] = []
         already = self.is_installed()
         for row in requirements.check(self.plan, self.variant, self.host, self.facts, already=already):
             self.note("requirement", step=4, **row)
@@ -219,14 +227,18 @@ class Procedure:
         self.begin_step(9)
         wanted = self.variant.get("configure") or {}
         taken = self.plan.get("decision")
-        choice: Optional[bool]
+        choice: bool | None
         if not wanted.get("actions"):
             choice, by = bool(self.section("verify")), "playbook"
             reason = text("tidak ada konfigurasi dalam playbook", "the playbook has nothing to configure")
         elif taken:
             choice, by, reason = taken["configure"], taken["by"], taken["reason"]
         elif wanted.get("decision", "always") == "never":
-            choice, by, reason = False, "playbook", text("playbook: tidak perlu konfigurasi", "the playbook says none is needed")
+            choice, by, reason = (
+                False,
+                "playbook",
+                text("playbook: tidak perlu konfigurasi", "the playbook says none is needed"),
+            )
         elif wanted.get("decision", "always") == "always":
             choice, by, reason = True, "playbook", text("playbook: selalu dikonfigurasi", "the playbook says always")
         elif all(self.look(s).present for _, s in self.actions("configure") if s.get("state") not in AFTER_A_CHANGE):
@@ -246,7 +258,10 @@ class Procedure:
         if self.ledger.result(11) == "ok":
             return
         while True:
-            if not (self.ledger.result(10) == "ok" and (self.ledger.is_open(11) or self.ledger.visits(11) < self.ledger.visits(10))):
+            if not (
+                self.ledger.result(10) == "ok"
+                and (self.ledger.is_open(11) or self.ledger.visits(11) < self.ledger.visits(10))
+            ):
                 self.visit(10, lambda: self.apply_all(10, "configure"), again=True)
             try:
                 self.visit(11, lambda: self.ask_all(11, "verify"), again=True)
@@ -287,7 +302,7 @@ class Procedure:
             else:
                 self.ask(step, section, index, spec)
 
-    def effect(self, step: int, section: str, index: int, spec: Dict[str, Any]) -> None:
+    def effect(self, step: int, section: str, index: int, spec: dict[str, Any]) -> None:
         """One action: nothing where the computer is as asked already.
 
         Raises:
@@ -307,12 +322,16 @@ class Procedure:
                 return
             known = self.intend(step, section, index, spec)
         began = time.monotonic()
-        evidence: Dict[str, Any] = {}
+        evidence: dict[str, Any] = {}
         try:
             # Died after the intent: what is in place by now is looked at, never done again.
             evidence = {"interrupted": True} if in_place else kind.apply(spec, self.host)
             after = kind.verify(spec, self.host)
-            reason = None if after.present else after.reason or text("hasilnya tidak terlihat di komputer", "its result is not there")
+            reason = (
+                None
+                if after.present
+                else after.reason or text("hasilnya tidak terlihat di komputer", "its result is not there")
+            )
             if reason:
                 evidence["found"] = after.found
         except ActionFailed as failed:
@@ -337,7 +356,7 @@ class Procedure:
         if reason:
             raise StepFailed(step, reason)
 
-    def intend(self, step: int, section: str, index: int, spec: Dict[str, Any]) -> Effect:
+    def intend(self, step: int, section: str, index: int, spec: dict[str, Any]) -> Effect:
         """Keep what the way back needs, and put the intent on the disk."""
         self.gate()
         self.snapshot_before()
@@ -373,7 +392,15 @@ class Procedure:
 
         state = snapshot.take(self.host, self.variant.get("watch", []))
         digest = save(os.path.join(self.folder, "before.json"), {"snapshot": state, "baseline": baseline(self)})
-        self.note("snapshot", durable=True, step=5, when="before", digest=digest, counts=snapshot.counts(state), **state["notes"])
+        self.note(
+            "snapshot",
+            durable=True,
+            step=5,
+            when="before",
+            digest=digest,
+            counts=snapshot.counts(state),
+            **state["notes"],
+        )
 
     def ask_all(self, step: int, section: str) -> None:
         """Every probe of a section, all of them even where one fails.
@@ -381,7 +408,7 @@ class Procedure:
         Raises:
             StepFailed: at least one did not pass.
         """
-        failed: List[Dict[str, str]] = []
+        failed: list[dict[str, str]] = []
         for index, spec in enumerate(self.section(section)):
             try:
                 self.ask(step, section, index, spec)
@@ -391,7 +418,7 @@ class Procedure:
         if reason:
             raise StepFailed(step, reason)
 
-    def ask(self, step: int, section: str, index: int, spec: Dict[str, Any]) -> None:
+    def ask(self, step: int, section: str, index: int, spec: dict[str, Any]) -> None:
         """One probe.
 
         Raises:
@@ -403,17 +430,24 @@ class Procedure:
         if row["verdict"] != "passed":
             raise StepFailed(step, row["reason"] or row["title"])
 
-    def look(self, spec: Dict[str, Any]) -> Detection:
+    def look(self, spec: dict[str, Any]) -> Detection:
         """What an action finds, without a record."""
         detection: Detection = action(spec["kind"]).detect(spec, self.host)
         return detection
 
-    def detect(self, step: int, section: str, index: int, spec: Dict[str, Any]) -> Detection:
+    def detect(self, step: int, section: str, index: int, spec: dict[str, Any]) -> Detection:
         """What an action finds, recorded."""
         found = self.look(spec)
         title = action(spec["kind"]).title(spec)
         self.note(
-            "detected", step=step, section=section, index=index, kind=spec["kind"], title=title, state=found.state, found=found.found
+            "detected",
+            step=step,
+            section=section,
+            index=index,
+            kind=spec["kind"],
+            title=title,
+            state=found.state,
+            found=found.found,
         )
         return found
 
@@ -421,12 +455,12 @@ class Procedure:
         """Whether everything of the install section is in place."""
         return all(self.look(spec).present for spec in self.section("install"))
 
-    def section(self, name: str) -> List[Dict[str, Any]]:
+    def section(self, name: str) -> list[dict[str, Any]]:
         """A section's entries; ``configure``'s are its actions."""
         found = self.variant.get(name) or []
         return found["actions"] if isinstance(found, dict) else found
 
-    def actions(self, name: str) -> Iterator[Tuple[int, Dict[str, Any]]]:
+    def actions(self, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
         """A section's actions with their places."""
         return ((i, s) for i, s in enumerate(self.section(name)) if s["kind"] in ACTIONS)
 
@@ -445,21 +479,24 @@ class Procedure:
         if not self.ledger.is_open(step):
             self.note("step_started", step=step, visit=self.ledger.visits(step) + 1)
 
-    def end_step(self, step: int, result: str, reason: Optional[Dict[str, str]]) -> None:
+    def end_step(self, step: int, result: str, reason: dict[str, str] | None) -> None:
         """End the visit."""
-        began = next((r["mono"] for r in reversed(self.journal.records) if r["type"] == "step_started" and r["step"] == step), None)
+        began = next(
+            (r["mono"] for r in reversed(self.journal.records) if r["type"] == "step_started" and r["step"] == step),
+            None,
+        )
         record = {"step": step, "visit": self.ledger.visits(step), "result": result, "reason": reason}
         from agent.journal import mono
 
         self.note("step_ended", seconds=round(mono() - began, 3) if began is not None else 0, **record)
 
-    def loop(self, step: int, to: int, reason: Dict[str, str], *, limit: int = 1) -> None:
+    def loop(self, step: int, to: int, reason: dict[str, str], *, limit: int = 1) -> None:
         """Record that the procedure goes back, from which step to which, and why."""
         count = 1 + sum(1 for r in self.journal.records if r["type"] == "loop" and (r["step"], r["to"]) == (step, to))
         self.note("loop", step=step, to=to, count=count, limit=limit, reason=reason)
 
     def end(
-        self, outcome: str, step: int, reason: Optional[Dict[str, str]], *, rollback: Optional[Dict[str, Any]] = None
+        self, outcome: str, step: int, reason: dict[str, str] | None, *, rollback: dict[str, Any] | None = None
     ) -> None:
         """The last record."""
         from agent.journal import mono
@@ -478,7 +515,7 @@ class Procedure:
         )
 
 
-def join(reasons: List[Dict[str, str]]) -> Optional[Dict[str, str]]:
+def join(reasons: list[dict[str, str]]) -> dict[str, str] | None:
     """Several reasons as one; None where there are none."""
     if not reasons:
         return None

@@ -1,4 +1,4 @@
-"""Programs of the computer: started by argv, never by a shell of ours; their output bounded; stopped as a whole group."""
+"""Programs of the computer: started by argv, never by a shell of ours; output bounded; stopped as a group."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Mapping, Optional, Sequence
+    from typing import Any, Mapping, Sequence
 
 OUTPUT_LIMIT_BYTES = 64 * 1024
 """How much of a program's output is kept: its end, where the reason stands."""
@@ -21,7 +21,7 @@ class Result:
 
     __slots__ = ("argv", "code", "err", "out", "seconds")
 
-    def __init__(self, argv: Sequence[str], code: Optional[int], out: str, err: str, seconds: float) -> None:
+    def __init__(self, argv: Sequence[str], code: int | None, out: str, err: str, seconds: float) -> None:
         self.argv = list(argv)
         self.code = code
         self.out = out
@@ -33,7 +33,7 @@ class Result:
         """Whether the program says it succeeded: evidence, never proof."""
         return self.code == 0
 
-    def evidence(self) -> Dict[str, Any]:
+    def evidence(self) -> dict[str, Any]:
         """What a record keeps of it."""
         output = (self.out + self.err).strip()
         return {"argv": self.argv, "exit_code": self.code, "output": output[-2000:], "seconds": round(self.seconds, 3)}
@@ -43,8 +43,8 @@ def run(
     argv: Sequence[str],
     *,
     timeout_s: float = 900,
-    environment: Optional[Mapping[str, str]] = None,
-    directory: Optional[str] = None,
+    environment: Mapping[str, str] | None = None,
+    directory: str | None = None,
     stdin: bytes = b"",
 ) -> Result:
     """Run a program to its end.
@@ -83,7 +83,7 @@ def run(
         )
         try:
             child.communicate(stdin or None, timeout=timeout_s)
-            code: Optional[int] = child.returncode
+            code: int | None = child.returncode
         except subprocess.TimeoutExpired:
             stop_group(child)
             code = None

@@ -2,7 +2,7 @@
 
 Frames are lines of JSON; a frame that announces bytes (``size``) is followed by exactly that many. The way in::
 
-    PASANG 1\\n                                      everything before this line is thrown away (a sudo password not asked for)
+    PASANG 1\\n                                      everything before this line is thrown away
     {"stage": n}\\n      + n bytes                   the first stage, Python source
     {"agent": digest, "size": n, …, "plan": …}\\n    one frame of JSON: the job
     {"blob": digest, "offset": o, "size": n}\\n + n bytes, as often as something was asked for
@@ -22,7 +22,7 @@ import json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, BinaryIO, Dict, Optional
+    from typing import Any, BinaryIO
 
 VERSION = 1
 MARK = b"PASANG 1\n"
@@ -53,17 +53,17 @@ class ProtocolError(Exception):
     """The other side said what it must not; the contact is over."""
 
 
-def text(id: str, en: str) -> Dict[str, str]:  # noqa: A002 - the language's own code
+def text(id: str, en: str) -> dict[str, str]:
     """A sentence in both languages, as records keep it."""
     return {"id": id, "en": en}
 
 
-def encode(frame: Dict[str, Any]) -> bytes:
+def encode(frame: dict[str, Any]) -> bytes:
     """One frame as one line of JSON, newline included."""
     return json.dumps(frame, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogateescape") + b"\n"
 
 
-def decode(line: bytes) -> Dict[str, Any]:
+def decode(line: bytes) -> dict[str, Any]:
     """One line as a frame.
 
     Raises:
@@ -80,7 +80,7 @@ def decode(line: bytes) -> Dict[str, Any]:
     return frame
 
 
-def read_frame(stream: BinaryIO) -> Optional[Dict[str, Any]]:
+def read_frame(stream: BinaryIO) -> dict[str, Any] | None:
     """The next frame of a blocking stream; None at its end.
 
     Raises:

@@ -17,7 +17,7 @@ from agent.protocol import text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Sequence
+    from typing import Any, Sequence
 
     from agent.procedure import Procedure
 
@@ -27,7 +27,7 @@ LISTED_CHANGES = 100
 """How many changes a record names; the counts are always whole."""
 
 
-def take_back(procedure: Procedure, failure: Dict[str, Any]) -> None:
+def take_back(procedure: Procedure, failure: dict[str, Any]) -> None:
     """Undo everything this run did, prove it, and end the run."""
     if procedure.ledger.rollback is None:
         procedure.begin_step(8)
@@ -47,7 +47,7 @@ def take_back(procedure: Procedure, failure: Dict[str, Any]) -> None:
     procedure.end(outcome, failure["step"], failure["reason"], rollback=summary)
 
 
-def undo_all(procedure: Procedure) -> List[Dict[str, str]]:
+def undo_all(procedure: Procedure) -> list[dict[str, str]]:
     """Every effect backwards; one that cannot be undone does not keep the others from it. The troubles met.
 
     Effects that only make a service read its files again are undone last, when the files are as they were.
@@ -58,23 +58,37 @@ def undo_all(procedure: Procedure) -> List[Dict[str, str]]:
     for effect in effects:
         if effect.undone == "changed":
             continue
-        number = {"effect": effect.number, "verb": "undo", "section": effect.section, "index": effect.index, "kind": effect.kind}
+        number = {
+            "effect": effect.number,
+            "verb": "undo",
+            "section": effect.section,
+            "index": effect.index,
+            "kind": effect.kind,
+        }
         procedure.note("intent", durable=True, step=8, title=effect.title, undo=None, **number)
         trouble, evidence, seconds = undo(procedure, effect.kind, effect.entry)
         if trouble:
             troubles.append(trouble)
         result = "failed" if trouble else "changed"
         procedure.note(
-            "effect", durable=True, step=8, title=effect.title, result=result, evidence=evidence, reason=trouble, seconds=seconds, **number
+            "effect",
+            durable=True,
+            step=8,
+            title=effect.title,
+            result=result,
+            evidence=evidence,
+            reason=trouble,
+            seconds=seconds,
+            **number,
         )
     return troubles
 
 
-def undo(procedure: Procedure, kind: str, entry: Dict[str, Any]) -> Any:
+def undo(procedure: Procedure, kind: str, entry: dict[str, Any]) -> Any:
     """Undo one effect: ``(trouble or None, evidence, seconds)``."""
     began = time.monotonic()
-    trouble: Optional[Dict[str, str]] = None
-    evidence: Dict[str, Any] = {}
+    trouble: dict[str, str] | None = None
+    evidence: dict[str, Any] = {}
     try:
         evidence = action(kind).undo(entry, procedure.host)
     except ActionFailed as failed:
@@ -84,7 +98,7 @@ def undo(procedure: Procedure, kind: str, entry: Dict[str, Any]) -> Any:
     return trouble, evidence, round(time.monotonic() - began, 3)
 
 
-def prove(procedure: Procedure, troubles: List[Dict[str, str]]) -> Dict[str, Any]:
+def prove(procedure: Procedure, troubles: list[dict[str, str]]) -> dict[str, Any]:
     """The verdict: the state now held against the state before, and the version before against its own probes."""
     before = load(os.path.join(procedure.folder, "before.json"))
     if before is None:
@@ -117,7 +131,7 @@ def settle(procedure: Procedure, before: snapshot.Snapshot) -> Any:
         state = snapshot.take(procedure.host, watch, before=before)
 
 
-def baseline(procedure: Procedure) -> Dict[str, Any]:
+def baseline(procedure: Procedure) -> dict[str, Any]:
     """How to prove the version before, should it have to come back: its probes and its version string.
 
     Where Pasang installed it, these are the probes of its own playbook. Where somebody else did, those of the new
@@ -136,7 +150,7 @@ def baseline(procedure: Procedure) -> Dict[str, Any]:
     return {"version": ", ".join(filter(None, versions)) or None, "probes": [{**s, "within_s": 10} for s in passing]}
 
 
-def ask_again(procedure: Procedure, probes: Sequence[Dict[str, Any]]) -> List[Dict[str, str]]:
+def ask_again(procedure: Procedure, probes: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
     """The probes of the version before, recorded in step 8; the reasons of those that do not pass."""
     since = (procedure.ledger.variant or {}).get("since", {})
     broken = []
@@ -172,7 +186,7 @@ def keep_record(procedure: Procedure) -> None:
     )
 
 
-def log(procedure: Procedure) -> List[Dict[str, Any]]:
+def log(procedure: Procedure) -> list[dict[str, Any]]:
     """The undo log as it is kept beyond the run: oldest first."""
     return [{"kind": e.kind, "title": e.title, "undo": e.entry} for e in procedure.ledger.effects if not e.undone]
 
@@ -184,7 +198,9 @@ def uninstall(procedure: Procedure) -> None:
     """
     path = record_path(procedure)
     kept = load(path)
-    if kept is None and not any(procedure.look(s).state in ("present", "different") for s in procedure.section("install")):
+    if kept is None and not any(
+        procedure.look(s).state in ("present", "different") for s in procedure.section("install")
+    ):
         procedure.end("not_installed", 8, None)
         return
     procedure.gate()
@@ -208,7 +224,7 @@ def uninstall(procedure: Procedure) -> None:
     procedure.end(outcome, 8, verdict["reason"], rollback=summary)
 
 
-def undo_log(procedure: Procedure, effects: Sequence[Dict[str, Any]]) -> List[Dict[str, str]]:
+def undo_log(procedure: Procedure, effects: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
     """Undo kept effects in the order given; the journal says which are done, so that it can be gone on with."""
     done = {r["effect"] for r in procedure.journal.records if r["type"] == "effect" and r["verb"] == "undo"}
     troubles = []
@@ -220,12 +236,17 @@ def undo_log(procedure: Procedure, effects: Sequence[Dict[str, Any]]) -> List[Di
         trouble, evidence, seconds = undo(procedure, effect["kind"], effect["undo"])
         if trouble:
             troubles.append(trouble)
-        outcome = {"result": "failed" if trouble else "changed", "evidence": evidence, "reason": trouble, "seconds": seconds}
+        outcome = {
+            "result": "failed" if trouble else "changed",
+            "evidence": evidence,
+            "reason": trouble,
+            "seconds": seconds,
+        }
         procedure.journal.append("effect", durable=True, step=8, title=effect["title"], **outcome, **about)
     return troubles
 
 
-def undo_section(procedure: Procedure) -> List[Dict[str, str]]:
+def undo_section(procedure: Procedure) -> list[dict[str, str]]:
     """The playbook's own ``uninstall`` section: what the undo of the actions cannot know."""
     troubles = []
     for spec in procedure.section("uninstall"):
@@ -241,7 +262,7 @@ def undo_section(procedure: Procedure) -> List[Dict[str, str]]:
     return troubles
 
 
-def foreign_log(procedure: Procedure) -> List[Dict[str, Any]]:
+def foreign_log(procedure: Procedure) -> list[dict[str, Any]]:
     """An undo log for software that somebody else installed, oldest effect first."""
     specs = [s for name in ("install", "run", "configure") for _, s in procedure.actions(name)]
     found = []
@@ -253,12 +274,14 @@ def foreign_log(procedure: Procedure) -> List[Dict[str, Any]]:
     return found
 
 
-def prove_removal(procedure: Procedure, runs: Sequence[Dict[str, Any]], troubles: List[Dict[str, str]]) -> Dict[str, Any]:
+def prove_removal(
+    procedure: Procedure, runs: Sequence[dict[str, Any]], troubles: list[dict[str, str]]
+) -> dict[str, Any]:
     """Everything that the installing runs changed must be as it was before the first of them."""
     first_folder = runs[0]["folder"]
     earlier = load(os.path.join(first_folder, "before.json")) if first_folder else None
     now = snapshot.take(procedure.host, procedure.variant.get("watch", []))
-    residue: List[Dict[str, str]] = []
+    residue: list[dict[str, str]] = []
     if earlier:
         touched = {(row["kind"], row["name"]) for run in runs for row in run["changes"]}
         _, left = settle(procedure, earlier["snapshot"])
@@ -280,7 +303,7 @@ def prove_removal(procedure: Procedure, runs: Sequence[Dict[str, Any]], troubles
     return {"verdict": "clean", "residue": [], "restored": None, "reason": None}
 
 
-def first(reasons: Sequence[Dict[str, str]]) -> Optional[Dict[str, str]]:
+def first(reasons: Sequence[dict[str, str]]) -> dict[str, str] | None:
     """The first reason, or None."""
     return reasons[0] if reasons else None
 
@@ -290,7 +313,7 @@ def record_path(procedure: Procedure) -> str:
     return os.path.join(procedure.host.root, "installed", procedure.plan["software"]["name"] + ".json")
 
 
-def save(path: str, content: Dict[str, Any]) -> str:
+def save(path: str, content: dict[str, Any]) -> str:
     """Write JSON so that it is there whole or not at all; the SHA-256 of its bytes."""
     from agent.digest import sha256
 

@@ -13,7 +13,7 @@ from agent.digest import sha256, sha256_of_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Sequence
+    from typing import Any, Dict, Sequence
 
     from agent.host import Host
 
@@ -23,7 +23,15 @@ KINDS = ("packages", "services", "ports", "users", "groups", "schedules", "files
 SINGULAR = dict(zip(KINDS, ("package", "service", "port", "user", "group", "schedule", "file")))
 
 WATCHED = ("/etc", "/opt", "/usr/local", "/usr/lib/systemd/system", "/lib/systemd/system", "/run/systemd/system")
-SCHEDULES = ("/etc/crontab", "/etc/cron.d", "/etc/cron.daily", "/etc/cron.hourly", "/etc/cron.weekly", "/etc/cron.monthly", "/var/spool/cron")
+SCHEDULES = (
+    "/etc/crontab",
+    "/etc/cron.d",
+    "/etc/cron.daily",
+    "/etc/cron.hourly",
+    "/etc/cron.weekly",
+    "/etc/cron.monthly",
+    "/var/spool/cron",
+)
 NOISE = frozenset(
     (
         "/etc/ld.so.cache",  # derived from the libraries by ldconfig
@@ -45,20 +53,28 @@ SMALL_FILE_BYTES = 256 * 1024
 HASH_BUDGET_BYTES = 512 * 1024 * 1024
 """Content beyond this total is compared by size and times; the snapshot says how many files that concerns."""
 UNIT_TYPES = (".service", ".timer", ".socket")
-UNIT_FOLDERS = ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
+UNIT_FOLDERS = (
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+)
 
 
-def take(host: Host, watch: Sequence[str] = (), *, before: Optional[Snapshot] = None) -> Snapshot:
+def take(host: Host, watch: Sequence[str] = (), *, before: Snapshot | None = None) -> Snapshot:
     """The state now.
 
     Args:
         host: this computer.
         watch: folders or files of the playbook, compared beside ``WATCHED``.
-        before: an earlier snapshot: a file that the kernel says is untouched since (inode, size, times) is not read again.
+        before: an earlier snapshot: a file untouched since, by its inode, size and times, is not read again.
     """
     listing = start_listing(host)
     state: Snapshot = {
-        "packages": {name: f"{p.version} {p.status}" for name, p in host.packages().items() if p.status != "not-installed"},
+        "packages": {
+            name: f"{p.version} {p.status}" for name, p in host.packages().items() if p.status != "not-installed"
+        },
         "users": accounts("/etc/passwd", (2, 3, 5, 6)),
         "groups": accounts("/etc/group", (2, 3)),
         "ports": {f"{s.protocol} {s.address}:{s.port}": "" for s in host.listening() if is_lasting(s.protocol, s.port)},
@@ -79,8 +95,8 @@ class FileReader:
     ``type`` is f, d, l or o; ``content`` is the SHA-256 of a file, the target of a link, "" for the rest.
     """
 
-    def __init__(self, known: Dict[str, Any]) -> None:
-        self.files: Dict[str, List[Any]] = {}
+    def __init__(self, known: dict[str, Any]) -> None:
+        self.files: dict[str, list[Any]] = {}
         self.unhashed = 0
         self._known = known
         self._left_bytes = HASH_BUDGET_BYTES
@@ -115,7 +131,17 @@ class FileReader:
     def _add(self, path: str, stat: os.stat_result) -> None:
         mode = stat.st_mode
         kind = "f" if stat_.S_ISREG(mode) else "d" if stat_.S_ISDIR(mode) else "l" if stat_.S_ISLNK(mode) else "o"
-        row = [kind, mode & 0o7777, stat.st_uid, stat.st_gid, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, ""]
+        row = [
+            kind,
+            mode & 0o7777,
+            stat.st_uid,
+            stat.st_gid,
+            stat.st_size,
+            stat.st_mtime_ns,
+            stat.st_ctime_ns,
+            stat.st_ino,
+            "",
+        ]
         former = self._known.get(path)
         if former and former[:8] == row[:8]:
             row[8] = former[8]
@@ -143,7 +169,7 @@ class FileReader:
             return ""
 
 
-def accounts(path: str, columns: Sequence[int]) -> Dict[str, str]:
+def accounts(path: str, columns: Sequence[int]) -> dict[str, str]:
     """Users or groups by name, with the columns that say who they are (never a password)."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
@@ -164,7 +190,7 @@ def is_schedule(path: str) -> bool:
 
 
 def start_listing(host: Host) -> Any:
-    """Begin asking systemd which units are active or failed; what is returned waits for the answer. None without systemd.
+    """Begin asking systemd which units are active or failed; what is returned waits for it. None without systemd.
 
     It is asked while the files are read, since it works in a process of its own.
     """
@@ -172,13 +198,22 @@ def start_listing(host: Host) -> Any:
         return None
     import subprocess
 
-    argv = ["systemctl", "list-units", "--all", "--plain", "--no-legend", "--no-pager", "--full", "--type=service,timer,socket"]
+    argv = [
+        "systemctl",
+        "list-units",
+        "--all",
+        "--plain",
+        "--no-legend",
+        "--no-pager",
+        "--full",
+        "--type=service,timer,socket",
+    ]
     try:
         child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     except OSError:
         return None
 
-    def answer() -> Dict[str, str]:
+    def answer() -> dict[str, str]:
         output = child.communicate(timeout=60)[0].decode("utf-8", "replace")
         rows = (line.split(None, 4) for line in output.splitlines())
         return {r[0]: r[2] for r in rows if len(r) >= 4 and r[2] in ("active", "failed") and not is_passing(r[0])}
@@ -203,9 +238,9 @@ def is_static(unit: str) -> bool:
     return False
 
 
-def difference(before: Snapshot, after: Snapshot) -> List[Dict[str, str]]:
+def difference(before: Snapshot, after: Snapshot) -> list[dict[str, str]]:
     """What is not as it was: ``[{kind, name, change}]``, by kind and name; ``change`` is added, removed or changed."""
-    found: List[Dict[str, str]] = []
+    found: list[dict[str, str]] = []
     for kind in KINDS:
         old, new = before.get(kind, {}), after.get(kind, {})
         for name in sorted(old.keys() | new.keys()):
@@ -232,7 +267,7 @@ def same_file(was: Any, now: Any) -> bool:
     return bool(was[8] == now[8])
 
 
-def counts(state: Snapshot) -> Dict[str, int]:
+def counts(state: Snapshot) -> dict[str, int]:
     """How many of each kind a snapshot holds: for the record."""
     return {kind: len(state.get(kind, {})) for kind in KINDS}
 
@@ -246,7 +281,7 @@ def digest(state: Snapshot) -> str:
     return str(sha256(json.dumps(compared, sort_keys=True).encode("utf-8", "surrogateescape")).hexdigest())
 
 
-def without(rows: List[Dict[str, str]], expected: List[Dict[str, str]]) -> List[Dict[str, str]]:
+def without(rows: list[dict[str, str]], expected: list[dict[str, str]]) -> list[dict[str, str]]:
     """The rows that are not among the expected ones (by kind and name)."""
     names = {(row["kind"], row["name"]) for row in expected}
     return [row for row in rows if (row["kind"], row["name"]) not in names]

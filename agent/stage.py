@@ -1,6 +1,6 @@
-# The first stage: sent as source, run by the bootstrap, which leaves standard input at the job. It reads the job, asks for the agent
-# (and psutil) where their digests are not here yet, checks what it is going to run, and hands over. Kept tiny: its bytes
-# are printed and watched by `make bench`. No docstrings and no annotations, since they would travel.
+# The first stage: sent as source, run by the bootstrap, which leaves standard input at the job. It reads the job, asks
+# for the agent (and psutil) where their digests are not here yet, checks what it is going to run, and hands over. Kept
+# tiny: its bytes are printed and watched by `make bench`. No docstrings or annotations, since they would travel.
 import json
 import os
 import sys
@@ -19,7 +19,7 @@ def say(frame):
     sys.stdout.buffer.flush()
 
 
-def fault(code, id, en):  # noqa: A002
+def fault(code, id, en):
     say({"answer": "fault", "code": code, "reason": {"id": id, "en": en}})
     raise SystemExit(0)
 
@@ -71,7 +71,9 @@ def unpack(archive, home):
 def first_stage():
     job = json.loads(b.readline())
     os.umask(0o77)
-    root = job.get("root") or ("/var/lib/pasang" if os.geteuid() == 0 else os.path.expanduser("~/.local/share/pasang-agent"))
+    root = job.get("root") or (
+        "/var/lib/pasang" if os.geteuid() == 0 else os.path.expanduser("~/.local/share/pasang-agent")
+    )
     job["root"] = root
     home = os.path.join(root, "agent", job["agent"])
     try:
@@ -91,7 +93,11 @@ def first_stage():
             if tree_digest(home) != job["tree"]:
                 fault("damaged", "agen di komputer tujuan rusak", "the agent on the computer is damaged")
     except OSError as error:
-        fault("storage", "folder %s tidak dapat ditulis: %s" % (root, error), "the folder %s cannot be written: %s" % (root, error))
+        fault(
+            "storage",
+            "folder %s tidak dapat ditulis: %s" % (root, error),
+            "the folder %s cannot be written: %s" % (root, error),
+        )
     sys.path.insert(0, home)
     from agent.__main__ import contact
 

@@ -1,7 +1,7 @@
 """What the agent needs on a computer: its own archive, and psutil for the computer's platform.
 
-Both are made of what is installed here, byte for byte the same for the same sources, and kept under ``PASANG_HOME/runtime``
-by digest, so that they are made once.
+Both are made of what is installed here, byte for byte the same for the same sources, and kept by digest under
+``PASANG_HOME/runtime``, so that they are made once.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def agent_files() -> dict[str, bytes]:
 
 
 def tree_digest(files: dict[str, bytes]) -> str:
-    """The digest that the first stage reckons over the unpacked files: names, sizes and bytes in the order of a walk."""
+    """The digest that the first stage reckons over the unpacked files: names, sizes, bytes in the order of a walk."""
     total = hashlib.sha256()
     for name in sorted(files, key=walk_order):
         total.update(f"{name} {len(files[name])}\n".encode() + files[name])
@@ -111,9 +111,9 @@ def pack(files: dict[str, bytes]) -> bytes:
 
 
 def own_psutil() -> dict[str, bytes]:
-    """The psutil installed here as a wheel for computers like this one: ``{platform: bytes}``; empty where it has none to give.
+    """The psutil installed here as a wheel for computers like this one: ``{platform: bytes}``; empty where it is none.
 
-    The Linux wheel is built against the stable ABI of Python 3.6 and an old glibc, so it fits every Python that the agent does.
+    The Linux wheel is built against the stable ABI of Python 3.6 and an old glibc: it fits every Python the agent does.
     Source: psutil's wheel tags (``cp36-abi3-manylinux…``).
     """
     distribution = importlib.metadata.distribution("psutil")
@@ -129,7 +129,9 @@ def own_psutil() -> dict[str, bytes]:
 
 def squeeze(source: bytes) -> bytes:
     """Source without comment lines and blank lines: they would only travel."""
-    return b"\n".join(line for line in source.split(b"\n") if line.strip() and not line.lstrip().startswith(b"#")) + b"\n"
+    return (
+        b"\n".join(line for line in source.split(b"\n") if line.strip() and not line.lstrip().startswith(b"#")) + b"\n"
+    )
 
 
 def keep(folder: Path, data: bytes) -> str:

@@ -9,7 +9,7 @@ from agent import program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+    from typing import Any, NamedTuple
 
     from agent.host.services import Services
 
@@ -44,10 +44,10 @@ class LinuxHost:
     def __init__(self, root: str) -> None:
         self.root = root
         self.is_administrator = os.geteuid() == 0
-        self.payloads: Dict[str, Dict[str, Any]] = {}
-        self.psutil_digest: Optional[str] = None
-        self._services: Optional[Services] = None
-        self._packages: Optional[Tuple[Tuple[int, int, int], Dict[str, Package]]] = None
+        self.payloads: dict[str, dict[str, Any]] = {}
+        self.psutil_digest: str | None = None
+        self._services: Services | None = None
+        self._packages: tuple[tuple[int, int, int], dict[str, Package]] | None = None
 
     run = staticmethod(program.run)
 
@@ -73,11 +73,11 @@ class LinuxHost:
         """Where the bytes with this SHA-256 are kept (or would be)."""
         return os.path.join(self.root, "blobs", digest)
 
-    def payload(self, name: str) -> Dict[str, Any]:
+    def payload(self, name: str) -> dict[str, Any]:
         """A payload of the plan: ``digest``, ``size_bytes``, ``file``, ``format``, ``meta``."""
         return self.payloads[name]
 
-    def facts(self) -> Dict[str, Any]:
+    def facts(self) -> dict[str, Any]:
         """What ``when:`` and the form need to know of this computer."""
         release = read_release()
         name = os.uname()
@@ -92,7 +92,7 @@ class LinuxHost:
             "kernel": name.release,
             "cpu_count": len(os.sched_getaffinity(0)),
             "ram_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-            "python": "%d.%d.%d" % sys.version_info[:3],
+            "python": ".".join(map(str, sys.version_info[:3])),
             "init": "systemd" if os.path.isdir("/run/systemd/system") else "other",
             "boot": boot_id(),
             "administrator": self.is_administrator,
@@ -100,14 +100,14 @@ class LinuxHost:
 
     @property
     def services(self) -> Services:
-        """The computer's service manager: systemd, the user's systemd, or plain processes of ours where there is none."""
+        """The service manager: systemd, the user's systemd, or plain processes of ours where there is none."""
         if self._services is None:
             from agent.host.services import services_of
 
             self._services = services_of(self)
         return self._services
 
-    def packages(self) -> Dict[str, Package]:
+    def packages(self) -> dict[str, Package]:
         """Packages known to dpkg by name (``name:arch`` for a foreign or second architecture); empty where no dpkg is.
 
         Read anew only when dpkg's file has changed.
@@ -122,9 +122,9 @@ class LinuxHost:
                 self._packages = (stamp, parse_status(file.read()))
         return self._packages[1]
 
-    def listening(self) -> List[Socket]:
+    def listening(self) -> list[Socket]:
         """Sockets that wait for others: TCP in LISTEN, UDP bound without a peer."""
-        found: List[Socket] = []
+        found: list[Socket] = []
         for protocol, path, wanted in (
             ("tcp", "/proc/net/tcp", "0A"),
             ("tcp", "/proc/net/tcp6", "0A"),
@@ -144,7 +144,7 @@ class LinuxHost:
         return found
 
 
-def read_release() -> Dict[str, str]:
+def read_release() -> dict[str, str]:
     """os-release(5) as a dict; empty where there is none."""
     for path in ("/etc/os-release", "/usr/lib/os-release"):
         try:
@@ -167,7 +167,7 @@ def unpack_wheel(archive: str, home: str) -> None:
         return
     part = f"{home}.{os.getpid()}"
     with zipfile.ZipFile(archive) as wheel:
-        wheel.extractall(part)  # noqa: S202 - of our own making, and its digest was checked
+        wheel.extractall(part)
     os.rename(part, home)
 
 
@@ -180,14 +180,14 @@ def boot_id() -> str:
         return ""
 
 
-def parse_status(content: str) -> Dict[str, Package]:
+def parse_status(content: str) -> dict[str, Package]:
     """dpkg's status file as rows by package name.
 
     Source: dpkg(1), deb-control(5): paragraphs apart by empty lines, ``Status: want flag state``.
     """
-    found: Dict[str, Package] = {}
+    found: dict[str, Package] = {}
     for paragraph in content.split("\n\n"):
-        row: Dict[str, str] = {}
+        row: dict[str, str] = {}
         for line in paragraph.split("\n"):
             if line.startswith(("Package: ", "Status: ", "Version: ", "Architecture: ")):
                 key, value = line.split(": ", 1)

@@ -1,4 +1,4 @@
-"""Options that commands share, and what they open. Heavy modules are imported where they are used: ``--help`` has a budget."""
+"""Options that commands share, and what they open. Heavy modules are imported where used: ``--help`` has a budget."""
 
 from __future__ import annotations
 
@@ -18,23 +18,40 @@ LANGUAGE: Language = language_of()
 """The reader's, fixed for this process."""
 
 
-def say(id: str, en: str) -> str:  # noqa: A002 - the language's own code
+def say(id: str, en: str) -> str:
     """A sentence in the reader's language."""
     return Text(id, en).say(LANGUAGE)
 
 
 InventoryOption = Annotated[
     list[Path] | None,
-    typer.Option("-i", "--inventory", help=say("inventaris (YAML Ansible); boleh berulang", "inventory (Ansible's YAML); repeatable")),
+    typer.Option(
+        "-i",
+        "--inventory",
+        help=say("inventaris (YAML Ansible); boleh berulang", "inventory (Ansible's YAML); repeatable"),
+    ),
 ]
 LimitOption = Annotated[
-    str, typer.Option("-l", "--limit", help=say("pola komputer: all, grup, a:&b, !c, pc[1:9]", "hosts: all, groups, a:&b, !c, pc[1:9]"))
+    str,
+    typer.Option(
+        "-l",
+        "--limit",
+        help=say("pola komputer: all, grup, a:&b, !c, pc[1:9]", "hosts: all, groups, a:&b, !c, pc[1:9]"),
+    ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help=say("kejadian sebagai NDJSON di stdout", "events as NDJSON on stdout"))]
-ForksOption = Annotated[int, typer.Option("-f", "--forks", min=1, max=1000, help=say("komputer sekaligus", "computers at once"))]
-PlaybookArgument = Annotated[str, typer.Argument(metavar="PLAYBOOK", help=say("nama di playbooks/ atau jalur", "a name in playbooks/, or a path"))]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help=say("kejadian sebagai NDJSON di stdout", "events as NDJSON on stdout"))
+]
+ForksOption = Annotated[
+    int, typer.Option("-f", "--forks", min=1, max=1000, help=say("komputer sekaligus", "computers at once"))
+]
+PlaybookArgument = Annotated[
+    str,
+    typer.Argument(metavar="PLAYBOOK", help=say("nama di playbooks/ atau jalur", "a name in playbooks/, or a path")),
+]
 PlaybooksArgument = Annotated[
-    list[str], typer.Argument(metavar="PLAYBOOK…", help=say("nama di playbooks/ atau jalur", "names in playbooks/, or paths"))
+    list[str],
+    typer.Argument(metavar="PLAYBOOK…", help=say("nama di playbooks/ atau jalur", "names in playbooks/, or paths")),
 ]
 
 

@@ -12,7 +12,9 @@ from controller.cli.common import LANGUAGE, read_settings, say
 if TYPE_CHECKING:
     from controller.depot import Depot
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=say("gudang pemasang, menurut SHA-256", "installers, by SHA-256"))
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help=say("gudang pemasang, menurut SHA-256", "installers, by SHA-256")
+)
 
 
 def opened() -> Depot:
@@ -29,17 +31,21 @@ def add(files: Annotated[list[Path], typer.Argument(metavar="FILE…")]) -> None
     for file in files:
         item = depot.add(file)
         typer.echo(f"{item.file}: {{file: {item.file}, sha256: {item.digest}}}")
-        for key, value in item.meta.items():
+        for key, value in item.inspection.meta.items():
             typer.echo(f"  {key}: {value}")
 
 
 @app.command("list", help=say("isi gudang", "what is in the depot"))
-def list_items(json: Annotated[bool, typer.Option("--json", help=say("satu objek JSON per baris", "one JSON object a line"))] = False) -> None:
+def list_items(
+    json: Annotated[
+        bool, typer.Option("--json", help=say("satu objek JSON per baris", "one JSON object a line"))
+    ] = False,
+) -> None:
     """Print a table, or NDJSON."""
     import dataclasses
     import json as json_
 
-    items = opened().list()
+    items = opened().items()
     if json:
         for item in items:
             typer.echo(json_.dumps(dataclasses.asdict(item), default=str, ensure_ascii=False))
@@ -53,12 +59,14 @@ def list_items(json: Annotated[bool, typer.Option("--json", help=say("satu objek
     for name in ("SHA-256", say("Berkas", "File"), say("Ukuran", "Size"), "Format"):
         table.add_column(name)
     for item in items:
-        table.add_row(item.digest[:16], item.file, size(item.size_bytes).say(LANGUAGE), item.format)
+        table.add_row(item.digest[:16], item.file, size(item.size_bytes).say(LANGUAGE), item.inspection.format)
     Console().print(table)
 
 
 @app.command(help=say("satu pemasang dengan semua keterangannya", "one installer, with all that is known of it"))
-def show(digest: Annotated[str, typer.Argument(metavar="SHA256", help=say("boleh awalannya saja", "or its beginning"))]) -> None:
+def show(
+    digest: Annotated[str, typer.Argument(metavar="SHA256", help=say("boleh awalannya saja", "or its beginning"))],
+) -> None:
     """Print JSON."""
     import dataclasses
     import json
@@ -66,7 +74,7 @@ def show(digest: Annotated[str, typer.Argument(metavar="SHA256", help=say("boleh
     from controller.errors import DepotError
     from controller.text import Text
 
-    found = [item for item in opened().list() if item.digest.startswith(digest.lower())]
+    found = [item for item in opened().items() if item.digest.startswith(digest.lower())]
     if len(found) != 1:
         raise DepotError(
             Text(f"{len(found)} pemasang cocok dengan {digest}", f"{len(found)} installers begin with {digest}"),

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=say("Form Instalasi", "the installation form"))
 
-NumberArgument = Annotated[str, typer.Argument(metavar="FORM", help=say("nomor form, misalnya FI-2026-000001", "the form's number"))]
+NumberArgument = Annotated[
+    str, typer.Argument(metavar="FORM", help=say("nomor form, misalnya FI-2026-000001", "the form's number"))
+]
 OutputOption = Annotated[Path | None, typer.Option("-o", "--output", help=say("berkas tujuan", "the file to write"))]
 
 
@@ -49,10 +51,14 @@ def read(store: Store, number: str) -> Form:
 @app.command("list", help=say("daftar form, terbaru dahulu", "the forms, newest first"))
 def list_forms(
     host: Annotated[str | None, typer.Option("--host", help=say("hanya komputer ini", "only this computer"))] = None,
-    software: Annotated[str | None, typer.Option("--software", help=say("hanya perangkat lunak ini", "only this software"))] = None,
+    software: Annotated[
+        str | None, typer.Option("--software", help=say("hanya perangkat lunak ini", "only this software"))
+    ] = None,
     run: Annotated[str | None, typer.Option("--run", help=say("hanya proses ini", "only this run"))] = None,
     limit: Annotated[int, typer.Option("-n", min=1, help=say("paling banyak", "at most"))] = 50,
-    json: Annotated[bool, typer.Option("--json", help=say("satu objek JSON per baris", "one JSON object a line"))] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help=say("satu objek JSON per baris", "one JSON object a line"))
+    ] = False,
 ) -> None:
     """Print a table, or NDJSON."""
     import dataclasses
@@ -70,7 +76,15 @@ def list_forms(
     from controller.form.wording import MODES, OUTCOMES, word
 
     table = Table(show_edge=False, pad_edge=False)
-    for name in ("Form", say("Dibuka", "Opened"), say("Komputer", "Computer"), "SW", say("Pekerjaan", "Work"), say("Hasil", "Outcome"), say("TTD", "Signed")):
+    for name in (
+        "Form",
+        say("Dibuka", "Opened"),
+        say("Komputer", "Computer"),
+        "SW",
+        say("Pekerjaan", "Work"),
+        say("Hasil", "Outcome"),
+        say("TTD", "Signed"),
+    ):
         table.add_column(name)
     for row in rows:
         table.add_row(
@@ -101,7 +115,7 @@ def pdf(number: NumberArgument, output: OutputOption = None) -> None:
 
     given = read_settings()
     with opened() as store:
-        data = to_pdf(read(store, number), given.letterhead, LANGUAGE)
+        data = to_pdf(read(store, number), LANGUAGE, letterhead=given.letterhead)
     path = output or Path(f"{number}.pdf")
     write(path, data)
 
@@ -109,7 +123,7 @@ def pdf(number: NumberArgument, output: OutputOption = None) -> None:
 @app.command(help=say("form sebagai JSON", "the form as JSON"))
 def export(
     number: NumberArgument,
-    format: Annotated[str, typer.Option("--format", help="json")] = "json",  # noqa: A002 - the option's own name
+    format: Annotated[str, typer.Option("--format", help="json")] = "json",
     output: OutputOption = None,
 ) -> None:
     """Write it to a file, or to stdout."""
@@ -117,7 +131,10 @@ def export(
     from controller.form.json import to_json
 
     if format != "json":
-        raise FormError(Text(f"format {format!r} belum ada", f"there is no format {format!r} yet"), hint=Text("pakai --format json", "use --format json"))
+        raise FormError(
+            Text(f"format {format!r} belum ada", f"there is no format {format!r} yet"),
+            hint=Text("pakai --format json", "use --format json"),
+        )
     with opened() as store:
         data = to_json(read(store, number))
     if output is None:
@@ -129,7 +146,9 @@ def export(
 @app.command(help=say("keputusan langkah 9, dengan alasannya", "the decision of step 9, with its reason"))
 def decide(
     number: NumberArgument,
-    configure: Annotated[bool, typer.Option("--configure/--no-configure", help=say("perlu konfigurasi atau tidak", "needed or not"))],
+    configure: Annotated[
+        bool, typer.Option("--configure/--no-configure", help=say("perlu konfigurasi atau tidak", "needed or not"))
+    ],
     reason: Annotated[str, typer.Option("--reason", help=say("alasannya, untuk form", "the reason, for the form"))],
     by: Annotated[str | None, typer.Option("--by", help=say("nama pemutus", "who decides"))] = None,
 ) -> None:
@@ -172,10 +191,22 @@ def sign(
         signer = name or (form.owner if role == "user" else "") or getpass.getuser()
         signed = put(form, role=role, name=signer, folder=read_settings().keys, at=datetime.now(UTC))
         step = 13 if form.location == "data_center" else 12
-        record = store.record("signed", run=form.run, host=form.host, form=number, step=step, **{k: v for k, v in signed.items() if k != "at"})
+        record = store.record(
+            "signed",
+            run=form.run,
+            host=form.host,
+            form=number,
+            step=step,
+            **{k: v for k, v in signed.items() if k != "at"},
+        )
         store.append([{**record, "at": signed["at"]}])
     key = fingerprint(signed["key"])
-    typer.echo(say(f"{number} ditandatangani oleh {signed['name']} (kunci {key})", f"{number} signed by {signed['name']} (key {key})"))
+    typer.echo(
+        say(
+            f"{number} ditandatangani oleh {signed['name']} (kunci {key})",
+            f"{number} signed by {signed['name']} (key {key})",
+        )
+    )
 
 
 @app.command(help=say("periksa berkas form JSON, tanpa basis data", "check an exported form, without a database"))
@@ -195,10 +226,14 @@ def print_report(report: Report) -> None:
     typer.echo(f"{report.number} {report.digest}")
     for fault in report.faults:
         place = f"{fault.first_byte}-{fault.last_byte}"
-        typer.echo(say(f"SALAH byte {place} {fault.part}: ", f"WRONG bytes {place} {fault.part}: ") + fault.what.say(LANGUAGE))
+        typer.echo(
+            say(f"SALAH byte {place} {fault.part}: ", f"WRONG bytes {place} {fault.part}: ") + fault.what.say(LANGUAGE)
+        )
     for signature in report.signatures:
         valid = say("sah", "valid") if signature.is_valid else say("TIDAK SAH", "NOT VALID")
-        known = {True: say("kunci dikenal", "known key"), False: say("kunci tidak dikenal", "unknown key"), None: ""}[signature.is_known]
+        known = {True: say("kunci dikenal", "known key"), False: say("kunci tidak dikenal", "unknown key"), None: ""}[
+            signature.is_known
+        ]
         typer.echo(f"{signature.role} {signature.name} {signature.at} {signature.fingerprint} {valid} {known}".rstrip())
     if report.is_sound:
         unsigned = say("utuh, belum ditandatangani", "whole, not signed yet")

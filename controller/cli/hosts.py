@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from controller.cli.common import LANGUAGE, InventoryOption, JsonOption, LimitOption, read_inventory, read_settings, say, select_hosts
+from controller.cli.common import (
+    LANGUAGE,
+    InventoryOption,
+    JsonOption,
+    LimitOption,
+    read_inventory,
+    read_settings,
+    say,
+    select_hosts,
+)
 
 if TYPE_CHECKING:
     from controller.inventory import Host
@@ -51,7 +60,9 @@ def table(rows: list[dict[str, Any]]) -> None:
     for name in rows[0] if rows else []:
         shown.add_column(name)
     for row in rows:
-        shown.add_row(*("" if v is None else ", ".join(map(str, v)) if isinstance(v, list) else str(v) for v in row.values()))
+        shown.add_row(
+            *("" if v is None else ", ".join(map(str, v)) if isinstance(v, list) else str(v) for v in row.values())
+        )
     Console().print(shown)
 
 
@@ -76,7 +87,10 @@ def clean(
     inventory: InventoryOption = None,
     limit: LimitOption = "all",
     everything: Annotated[
-        bool, typer.Option("--all", help=say("juga catatan untuk jalan kembali", "also what the way back of installed software needs"))
+        bool,
+        typer.Option(
+            "--all", help=say("juga catatan untuk jalan kembali", "also what the way back of installed software needs")
+        ),
     ] = False,
 ) -> None:
     """Say how much went; exit 1 where a computer did not answer."""
@@ -90,7 +104,9 @@ def clean(
 def trust(
     inventory: InventoryOption = None,
     limit: LimitOption = "all",
-    yes: Annotated[bool, typer.Option("--yes", help=say("tanpa bertanya (untuk skrip)", "do not ask (for scripts)"))] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help=say("tanpa bertanya (untuk skrip)", "do not ask (for scripts)"))
+    ] = False,
 ) -> None:
     """Show each fingerprint first; exit 1 where one could not be had or was not taken."""
     from concurrent.futures import ThreadPoolExecutor

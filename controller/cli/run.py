@@ -29,9 +29,27 @@ FORKS = 50
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     for command, words in (
-        (check, say("periksa persyaratan saja (langkah 4); tidak mengubah apa pun", "check the requirements only (step 4); changes nothing")),
-        (plan, say("apa yang akan diubah, dikirim, dan cara kembalinya; tidak mengubah apa pun", "what would be changed; changes nothing")),
-        (install, say("seluruh prosedur: periksa, pasang, uji, konfigurasi, catat", "the whole procedure: check, install, test, configure, record")),
+        (
+            check,
+            say(
+                "periksa persyaratan saja (langkah 4); tidak mengubah apa pun",
+                "check the requirements only (step 4); changes nothing",
+            ),
+        ),
+        (
+            plan,
+            say(
+                "apa yang akan diubah, dikirim, dan cara kembalinya; tidak mengubah apa pun",
+                "what would be changed; changes nothing",
+            ),
+        ),
+        (
+            install,
+            say(
+                "seluruh prosedur: periksa, pasang, uji, konfigurasi, catat",
+                "the whole procedure: check, install, test, configure, record",
+            ),
+        ),
         (verify, say("uji lagi yang sudah terpasang", "test again what is installed")),
         (uninstall, say("copot, dan buktikan komputer kembali seperti semula", "take it back, and prove it")),
         (resume, say("lanjutkan semua yang belum selesai", "go on with everything left open")),
@@ -40,35 +58,55 @@ def register(app: typer.Typer) -> None:
 
 
 def check(
-    playbook: PlaybookArgument, inventory: InventoryOption = None, limit: LimitOption = "all", json: JsonOption = False, forks: ForksOption = FORKS
+    playbook: PlaybookArgument,
+    inventory: InventoryOption = None,
+    limit: LimitOption = "all",
+    json: JsonOption = False,
+    forks: ForksOption = FORKS,
 ) -> None:
     """Step 4 only."""
     order("check", [playbook], inventory, limit, json=json, forks=forks)
 
 
 def plan(
-    playbook: PlaybookArgument, inventory: InventoryOption = None, limit: LimitOption = "all", json: JsonOption = False, forks: ForksOption = FORKS
+    playbook: PlaybookArgument,
+    inventory: InventoryOption = None,
+    limit: LimitOption = "all",
+    json: JsonOption = False,
+    forks: ForksOption = FORKS,
 ) -> None:
     """A dry run."""
     order("plan", [playbook], inventory, limit, json=json, forks=forks)
 
 
 def install(
-    playbook: PlaybooksArgument, inventory: InventoryOption = None, limit: LimitOption = "all", json: JsonOption = False, forks: ForksOption = FORKS
+    playbook: PlaybooksArgument,
+    inventory: InventoryOption = None,
+    limit: LimitOption = "all",
+    json: JsonOption = False,
+    forks: ForksOption = FORKS,
 ) -> None:
     """Steps 1 to 13."""
     order("install", playbook, inventory, limit, json=json, forks=forks)
 
 
 def verify(
-    playbook: PlaybookArgument, inventory: InventoryOption = None, limit: LimitOption = "all", json: JsonOption = False, forks: ForksOption = FORKS
+    playbook: PlaybookArgument,
+    inventory: InventoryOption = None,
+    limit: LimitOption = "all",
+    json: JsonOption = False,
+    forks: ForksOption = FORKS,
 ) -> None:
     """The default test and the verification, at any later time."""
     order("verify", [playbook], inventory, limit, json=json, forks=forks)
 
 
 def uninstall(
-    playbook: PlaybookArgument, inventory: InventoryOption = None, limit: LimitOption = "all", json: JsonOption = False, forks: ForksOption = FORKS
+    playbook: PlaybookArgument,
+    inventory: InventoryOption = None,
+    limit: LimitOption = "all",
+    json: JsonOption = False,
+    forks: ForksOption = FORKS,
 ) -> None:
     """Step 8 by hand."""
     order("uninstall", [playbook], inventory, limit, json=json, forks=forks)
@@ -92,7 +130,10 @@ def order(mode: str, names: list[str], paths: list[Path] | None, limit: str, *, 
 
 
 def resume(
-    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help=say("nomor proses; kosong: semua", "a run; empty: all of them"))] = None,
+    run: Annotated[
+        str | None,
+        typer.Argument(metavar="[RUN]", help=say("nomor proses; kosong: semua", "a run; empty: all of them")),
+    ] = None,
     inventory: InventoryOption = None,
     limit: LimitOption = "all",
     json: JsonOption = False,

@@ -6,7 +6,11 @@ import typer
 
 from controller.cli.common import say
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=say("skema berkas untuk penyunting", "schemas of our files for editors"))
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help=say("skema berkas untuk penyunting", "schemas of our files for editors"),
+)
 
 
 @app.callback()

@@ -31,13 +31,17 @@ def print_summary(result: RunResult) -> None:
     table.add_column("Form")
     table.add_column(say("Keterangan", "Remarks"), overflow="fold")
     for work, host_result in result.results:
-        outcome = Styled(word(OUTCOMES, host_result.outcome).say(LANGUAGE), style=COLOURS.get(host_result.outcome, "red"))
+        outcome = Styled(
+            word(OUTCOMES, host_result.outcome).say(LANGUAGE), style=COLOURS.get(host_result.outcome, "red")
+        )
         software = [work.software] if several else []
         table.add_row(work.host.name, *software, outcome, host_result.form, Styled(remark(host_result)))
     console.print(table)
     counts = count([r for _, r in result.results])
     parts = ", ".join(f"{number} {word(OUTCOMES, outcome).say(LANGUAGE)}" for outcome, number in counts.items())
-    console.print(say(f"{len(result.results)} diminta: {parts}", f"{len(result.results)} asked for: {parts}"), highlight=False)
+    console.print(
+        say(f"{len(result.results)} diminta: {parts}", f"{len(result.results)} asked for: {parts}"), highlight=False
+    )
     for line in next_steps(result):
         console.print(f"→ {line}", highlight=False)
 
@@ -63,8 +67,15 @@ def next_steps(result: RunResult) -> list[str]:
     first = next((w for w, r in result.results if r.outcome in ("installed", "already_installed") and w.form), None)
     if first is not None:
         role = "staf_ti" if first.location == "data_center" else "user"
-        lines.append(say(f"lihat formnya: pasang form show {first.form}", f"see the form: pasang form show {first.form}"))
-        lines.append(say(f"tanda tangan: pasang form sign {first.form} --as {role}", f"sign it: pasang form sign {first.form} --as {role}"))
+        lines.append(
+            say(f"lihat formnya: pasang form show {first.form}", f"see the form: pasang form show {first.form}")
+        )
+        lines.append(
+            say(
+                f"tanda tangan: pasang form sign {first.form} --as {role}",
+                f"sign it: pasang form sign {first.form} --as {role}",
+            )
+        )
     if outcomes & {"running", "unreachable"}:
         lines.append(
             say(
@@ -80,5 +91,5 @@ def next_steps(result: RunResult) -> list[str]:
 
 def decide_hint(work: HostWork) -> str:
     """How step 9 is decided."""
-    command = f"pasang form decide {work.form} --configure --reason \"…\""
+    command = f'pasang form decide {work.form} --configure --reason "…"'
     return say(f"putuskan langkah 9: {command}, lalu pasang resume", f"decide step 9: {command}, then pasang resume")

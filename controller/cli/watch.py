@@ -140,7 +140,10 @@ class Live(Quiet):
             rows = sorted(self._rows.values(), key=lambda r: (r.outcome is not None, r.host))
             done = sum(row.outcome is not None for row in rows)
             total = max(self._total, len(rows))
-            table = Table(title=say(f"{done} dari {total} komputer selesai", f"{done} of {total} computers done"), title_justify="left")
+            table = Table(
+                title=say(f"{done} dari {total} komputer selesai", f"{done} of {total} computers done"),
+                title_justify="left",
+            )
             table.add_column(say("Komputer", "Computer"), no_wrap=True)
             table.add_column(say("Langkah", "Step"), no_wrap=True)
             table.add_column("", ratio=1, no_wrap=True)

@@ -1,1 +1,1 @@
-"""A run: one command on many computers. ``opening`` begins it, ``fleet`` and ``host`` carry it, ``recovery`` goes on with it."""
+"""A run: one command on many computers. ``opening`` begins, ``fleet`` and ``host`` carry, ``recovery`` goes on."""

@@ -24,7 +24,7 @@ SILENCE: Frame = {"answer": "silence"}
 def converse(
     channel: Channel, job: Frame, *, runtime: Runtime, blob: Callable[[str], Path], progress: Progress
 ) -> Iterator[Frame]:
-    """Send the job and yield the agent's frames in order: records, answers other than ``need`` and ``end``, and ``SILENCE``.
+    """Send the job and yield the agent's frames: records, answers other than ``need`` and ``end``, and ``SILENCE``.
 
     Args:
         channel: to the bootstrap on the computer, nothing written yet.
@@ -52,7 +52,9 @@ def converse(
         try:
             frame = decode(line)
         except ProtocolError as error:
-            raise AgentFault(Text(f"agen menjawab kacau: {error}", f"the agent's answer makes no sense: {error}")) from error
+            raise AgentFault(
+                Text(f"agen menjawab kacau: {error}", f"the agent's answer makes no sense: {error}")
+            ) from error
         answer = frame.get("answer")
         if answer == "need":
             for wanted in frame["blobs"]:
@@ -98,7 +100,9 @@ def fault(frame: Frame) -> HostError:
         error.outcome = "not_started"
     if frame.get("code") == "storage":
         error.outcome = "not_eligible"
-        error.problems[0] = type(error.problems[0])("", what, Text("kosongkan ruang disk di komputer itu", "make room on its disk"))
+        error.problems[0] = type(error.problems[0])(
+            "", what, Text("kosongkan ruang disk di komputer itu", "make room on its disk")
+        )
     return error
 
 
@@ -110,5 +114,7 @@ def stopped(channel: Channel) -> HostError:
         return LineLost(Text("sambungan terputus", "the line dropped"))
     return AgentFault(
         Text(f"agen berhenti (kode {status}): {last[0][:300]}", f"the agent stopped (code {status}): {last[0][:300]}"),
-        hint=Text("jalankan pasang resume; bila berulang, laporkan", "run pasang resume; report it if it happens again"),
+        hint=Text(
+            "jalankan pasang resume; bila berulang, laporkan", "run pasang resume; report it if it happens again"
+        ),
     )

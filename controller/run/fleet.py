@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from controller.errors import RecordError
-from controller.run.host import end, not_started, Listener, run_host
+from controller.run.host import Listener, end, not_started, run_host
 from controller.run.work import GOOD, Desk, HostResult, HostWork
 from controller.text import Text
 
@@ -16,7 +16,12 @@ FORKS = 50
 
 
 def run_fleet(
-    queues: Sequence[Sequence[HostWork]], desk: Desk, leave: threading.Event, *, forks: int = FORKS, seen: dict[str, int] | None = None
+    queues: Sequence[Sequence[HostWork]],
+    desk: Desk,
+    leave: threading.Event,
+    *,
+    forks: int = FORKS,
+    seen: dict[str, int] | None = None,
 ) -> list[tuple[HostWork, HostResult]]:
     """Carry out each computer's works in order; a computer that fails one does not begin the next.
 
@@ -42,7 +47,9 @@ def run_fleet(
             if leave.is_set() or broken:
                 result = not_started(work, Text("dihentikan sebelum dimulai", "stopped before it began"))
             elif earlier not in GOOD:
-                result = end(Listener(desk, work), not_started(work, Text("yang sebelumnya gagal", "the one before it failed")))
+                result = end(
+                    Listener(desk, work), not_started(work, Text("yang sebelumnya gagal", "the one before it failed"))
+                )
             else:
                 result = run_host(work, desk, leave, seen=(seen or {}).get(work.form, 0))
             results.append((work, result))

@@ -104,7 +104,9 @@ def contact(listener: Listener, leave: threading.Event, *, again: bool) -> None:
         raise Leave
     with boot(work.host.connection, options=desk.options) as channel:
         try:
-            for frame in converse(channel, job_of(listener), runtime=desk.runtime, blob=desk.blob, progress=progress_of(desk, work)):
+            for frame in converse(
+                channel, job_of(listener), runtime=desk.runtime, blob=desk.blob, progress=progress_of(desk, work)
+            ):
                 if "seq" in frame:
                     if not listener.connected:
                         greet(listener, channel, frame, again=again)

@@ -90,7 +90,9 @@ def plan_all(order: Order, run: str) -> list[list[Plan]]:
 
 
 @contextmanager
-def desk_for(settings: Settings, secrets: Sequence[str], observer: Observer, *, digests: Mapping[str, str]) -> Iterator[Desk]:
+def desk_for(
+    settings: Settings, secrets: Sequence[str], observer: Observer, *, digests: Mapping[str, str]
+) -> Iterator[Desk]:
     """Everything the hosts of a run share, closed at the end; what is still to be stored is stored first.
 
     Raises:
@@ -133,8 +135,10 @@ def execute(order: Order, settings: Settings, observer: Observer, leave: threadi
     return RunResult(run, results, seconds)
 
 
-def open_forms(order: Order, plans: Sequence[Sequence[Plan]], run: str, desk: Desk, began: datetime) -> list[list[HostWork]]:
-    """Open the run and a form for each software on each computer, with steps 1 to 3; on the disk before anything is sent.
+def open_forms(
+    order: Order, plans: Sequence[Sequence[Plan]], run: str, desk: Desk, began: datetime
+) -> list[list[HostWork]]:
+    """Open the run and a form for each software on each computer, with steps 1 to 3; on the disk before all else.
 
     Raises:
         RecordError: the record cannot be kept.

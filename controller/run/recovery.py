@@ -21,7 +21,13 @@ from controller.text import Text
 
 
 def resume(
-    settings: Settings, inventory: Inventory, observer: Observer, leave: threading.Event, *, run: str | None, hosts: Sequence[Host]
+    settings: Settings,
+    inventory: Inventory,
+    observer: Observer,
+    leave: threading.Event,
+    *,
+    run: str | None,
+    hosts: Sequence[Host],
 ) -> list[RunResult]:
     """Go on with every open form of a run, or of all runs, on the computers selected.
 
@@ -38,7 +44,8 @@ def resume(
     with desk_for(settings, secrets, observer, digests={}) as desk:
         if run is not None and desk.store.run(run) is None:
             raise InputError(
-                Text(f"tidak ada proses {run}", f"there is no run {run}"), hint=Text("lihat `pasang form list`", "see `pasang form list`")
+                Text(f"tidak ada proses {run}", f"there is no run {run}"),
+                hint=Text("lihat `pasang form list`", "see `pasang form list`"),
             )
         rows = [row for row in desk.store.open_forms(run) if row.host in selected or row.host not in inventory]
         check_known(rows, selected)
@@ -66,7 +73,10 @@ def check_known(rows: Sequence[FormRow], selected: Mapping[str, Host]) -> None:
             [
                 Problem(
                     row.number,
-                    Text(f"komputer {row.host} tidak ada di inventaris", f"the computer {row.host} is not in the inventory"),
+                    Text(
+                        f"komputer {row.host} tidak ada di inventaris",
+                        f"the computer {row.host} is not in the inventory",
+                    ),
                     Text("beri inventaris yang memuatnya dengan -i", "give the inventory that has it with -i"),
                 )
                 for row in unknown
@@ -74,7 +84,9 @@ def check_known(rows: Sequence[FormRow], selected: Mapping[str, Host]) -> None:
         )
 
 
-def queues_of(rows: Sequence[FormRow], selected: Mapping[str, Host], desk: Desk, settings: Settings) -> list[list[HostWork]]:
+def queues_of(
+    rows: Sequence[FormRow], selected: Mapping[str, Host], desk: Desk, settings: Settings
+) -> list[list[HostWork]]:
     """The open work by computer, oldest first."""
     queues: dict[str, list[HostWork]] = {}
     playbooks: dict[str, Playbook | None] = {}

@@ -70,7 +70,7 @@ class HostResult:
 
 
 class Observer(Protocol):
-    """Who watches a run. Called from many threads; it cannot touch the record, and what it raises is dropped with it."""
+    """Who watches a run. Called from many threads; it cannot touch the record."""
 
     def event(self, record: Record) -> None:
         """A record, as it is stored."""
@@ -108,7 +108,7 @@ class Desk:
 
     def blob(self, digest: str) -> Path:
         """The bytes of an installer, or of the runtime."""
-        return self.runtime.path(digest) if self.runtime.owns(digest) else self.depot.path(digest)
+        return self.runtime.path(digest) if self.runtime.owns(digest) else self.depot.get(digest).path
 
 
 def new_run_id() -> str:
