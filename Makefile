@@ -1,0 +1,42 @@
+# The two commands of the README are `make run` and `make test`; the others are for whoever develops Pasang.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: run test lab bench chaos check lock clean
+
+run: $(STAMP)  ## install a real program on this very computer, without root, and show its form
+	@PATH="$(CURDIR)/$(BIN):$$PATH" bash tests/first_job.sh
+
+test: $(STAMP)  ## everything that must hold; as root also on the lab's real computers
+	@bash tests/prepare.sh
+	$(MAKE) --no-print-directory check
+	$(BIN)/pytest
+
+check: $(STAMP)  ## format, lint, types, import contracts, the agent's Python
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/vermin --no-tips --violations -t=3.8- agent
+
+lab: $(STAMP)  ## boot N real computers: make lab N=5 BASE=bookworm
+	$(BIN)/python -m tests.lab up --hosts $(or $(N),3) --base $(or $(BASE),bookworm)
+
+bench: $(STAMP)  ## raw SSH, pyinfra, Ansible and Pasang side by side; prints the table of docs/bench.md
+	$(BIN)/python -m tests.bench $(ARGS)
+
+lock: $(STAMP)  ## write requirements.lock anew from pyproject.toml
+	$(BIN)/pip install -q uv
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements.lock
+
+$(STAMP): requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache
