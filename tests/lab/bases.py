@@ -30,7 +30,7 @@ _MASKED_UNITS = (
     "systemd-tpm2-setup.service systemd-tpm2-setup-early.service systemd-userdbd.socket sshd-keygen.service "
     "dev-hugepages.mount dev-mqueue.mount sys-kernel-config.mount sys-kernel-debug.mount "
     "sys-kernel-tracing.mount sys-fs-fuse-connections.mount proc-sys-fs-binfmt_misc.automount"
-).split()
+)
 
 # Generators for hardware and ways of booting that a computer here cannot have; systemd runs all of them at each reload.
 _MASKED_GENERATORS = (
@@ -38,7 +38,7 @@ _MASKED_GENERATORS = (
     "systemd-getty-generator systemd-gpt-auto-generator systemd-hibernate-resume-generator systemd-import-generator "
     "systemd-integritysetup-generator systemd-rc-local-generator systemd-run-generator systemd-ssh-generator "
     "systemd-system-update-generator systemd-tpm2-generator systemd-veritysetup-generator"
-).split()
+)
 
 _FILES = {
     # One host key, made for each computer before it boots; everything else is Debian's own default.
@@ -188,7 +188,7 @@ def _furnish(root: Path, base: Base) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     (root / "etc/sudoers.d/lab").chmod(0o440)
-    for folder, names in (("system", _MASKED_UNITS), ("system-generators", _MASKED_GENERATORS)):
+    for folder, names in (("system", _MASKED_UNITS.split()), ("system-generators", _MASKED_GENERATORS.split())):
         (root / "etc/systemd" / folder).mkdir(exist_ok=True)
         for name in names:
             link = root / "etc/systemd" / folder / name

@@ -77,6 +77,7 @@ class Host:
         self.name = spec.name
         self.number = number
         self.address = f"10.77.{1 + number // 250}.{1 + number % 250}"
+        self.line_address = f"10.78.{1 + number // 250}.{1 + number % 250}"  # where a forwarder may listen for it
         self.log = folder / "logs" / f"{spec.name}.log"
         self._port = f"port{number}"
         self._disk = folder / "disks" / spec.name
@@ -124,6 +125,10 @@ class Host:
         if kill.exists():
             kill.write_text("1")
             wait_until(lambda: not self.is_on(), timeout_s=30, what=f"the end of {self.name}")
+            # A group that was killed once must not be used again: kernels that count kills (6.14 and later) end every
+            # process that is started from it into a younger group, which is how systemd 254 and later start services.
+            for group, _, _ in os.walk(self._cgroup_folder, topdown=False):
+                os.rmdir(group)
 
     def power_cycle(self) -> float:
         """Pull the plug, put it back, wait for sshd; the disk stays as it was left. Return the seconds of the boot."""
@@ -170,6 +175,11 @@ class Host:
         return self._disk / "root"
 
     @property
+    def layers(self) -> tuple[Path, Path]:
+        """What it has written, and the base under it; `root` is the two together."""
+        return self._space.root / str(self._disk / "upper").lstrip("/"), self._base_root
+
+    @property
     def host_key(self) -> str:
         """Its public host key, as a line of known_hosts has it after the name."""
         return " ".join(self._key.with_suffix(".pub").read_text().split()[:2])
@@ -213,8 +223,7 @@ class Host:
 
     def disk_used_bytes(self) -> int:
         """What it has written to its disk since it was made."""
-        upper = self._space.root / str(self._disk / "upper").lstrip("/")
-        return sum(p.lstat().st_blocks * 512 for p in upper.rglob("*"))
+        return sum(path.lstat().st_blocks * 512 for path in self.layers[0].rglob("*"))
 
     # --- inside ---------------------------------------------------------------------------------------------------
 

@@ -119,13 +119,22 @@ class Lab:
         """Return the OpenSSH command, to be run on this machine, that runs `argv` on a computer."""
         return self.argv_inside(["ssh", "-F", str(self.folder / "ssh_config"), f"{user}@{host.name}", *argv])
 
-    def write_inventory(self, path: Path, hosts: Sequence[Host] | None = None, *, user: str = "root") -> Path:
-        """Write an inventory of `hosts` (all of the lab without) to `path`, in the group `loket`."""
+    def write_inventory(
+        self, path: Path, hosts: Sequence[tuple[str, str]] | Sequence[Host] | None = None, *, user: str = "root"
+    ) -> Path:
+        """Write an inventory with the group `loket` to `path`.
+
+        Args:
+            path: of the file.
+            hosts: computers, or pairs of a name and the address to be used; all of the lab without.
+            user: whom to log in as.
+        """
         lines = ["all:", "  vars:", f"    ansible_user: {user}"]
         lines += [f"    ansible_ssh_private_key_file: {self.folder / 'id_ed25519'}", "    location: user"]
         lines += ["  children:", "    loket:", "      hosts:"]
-        for host in self.hosts.values() if hosts is None else hosts:
-            lines.append(f"        {host.name}: {{ansible_host: {host.address}}}")
+        for host in list(self.hosts.values()) if hosts is None else hosts:
+            name, address = (host.name, host.address) if isinstance(host, Host) else host
+            lines.append(f"        {name}: {{ansible_host: {address}}}")
         path.write_text("\n".join(lines) + "\n")
         return path
 
@@ -154,7 +163,7 @@ class Lab:
         rows = [{"spec": asdict(host.spec), "number": host.number} for host in hosts]
         state = {"keeper_pid": self.space.keeper_pid, "next_number": self._next_number, "hosts": rows}
         (self.folder / "state.json").write_text(json.dumps(state))
-        known = "".join(f"{host.name},{host.address} {host.host_key}\n" for host in hosts)
+        known = "".join(f"{host.name},{host.address},{host.line_address} {host.host_key}\n" for host in hosts)
         (self.folder / "known_hosts").write_text(known)
         config = "".join(f"Host {host.name}\n  HostName {host.address}\n  HostKeyAlias {host.name}\n" for host in hosts)
         config += f"Host *\n  User root\n  IdentityFile {self.folder}/id_ed25519\n  IdentitiesOnly yes\n"

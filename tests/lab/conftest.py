@@ -1,0 +1,3 @@
+"""The tests of the lab itself use its fixtures."""
+
+from tests.lab.fixtures import *  # noqa: F403
