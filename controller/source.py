@@ -41,6 +41,12 @@ class Map(dict[str, Any]):
         self.lines: dict[str, int] = {}
 
 
+class Real(float):
+    """A number with a point; ``text`` is how it was written, for ``1.10`` is a version to whoever wrote it."""
+
+    text: str
+
+
 class Seq(list[Any]):
     """A sequence; ``line`` is where it begins, ``lines`` where each entry stands (from 1)."""
 
@@ -369,7 +375,9 @@ def resolve(plain: str) -> str | int | float | bool | None:
         body = digits[2:] if digits[:2] in ("0b", "0x", "0o") else digits
         return sign * int(body, base) if body else plain
     if _FLOAT.fullmatch(plain):
-        return float(plain.replace("_", ""))
+        real = Real(plain.replace("_", ""))
+        real.text = plain
+        return real
     if plain.lstrip("+-").lower() == ".inf":
         return float("-inf" if first == "-" else "inf")
     return float("nan") if plain.lower() == ".nan" else plain
@@ -379,5 +387,9 @@ def nearest(word: str, known: list[str] | tuple[str, ...], count: int = 3) -> li
     """The known words most like ``word``, best first; may be empty."""
     from difflib import get_close_matches
 
+    low = word.lower()
     folded = {one.lower(): one for one in known}
-    return [folded[one] for one in get_close_matches(word.lower(), list(folded), count, 0.6)]
+    found = get_close_matches(low, list(folded), count, 0.6)
+    if len(low) > 2:  # "ram" for ram_total
+        found += [one for one in folded if (low in one or (len(one) > 2 and one in low)) and one not in found]
+    return [folded[one] for one in found[:count]]

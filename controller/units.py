@@ -68,12 +68,11 @@ def is_template(value: object) -> bool:
 
 
 def _show(value: object) -> str:
-    shown = (
-        {None: "null", True: "true", False: "false"}.get(value, value)
-        if isinstance(value, (bool, type(None)))
-        else value
-    )
-    text = str(shown)
+    """A value as it was written, or nearly; not too long."""
+    if value is None or isinstance(value, bool):
+        text = {None: "null", True: "true", False: "false"}[value]
+    else:
+        text = str(getattr(value, "text", value))
     return text if len(text) <= 60 else text[:57] + "…"
 
 

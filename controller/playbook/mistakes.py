@@ -76,6 +76,8 @@ def _problem(detail: ErrorDetails, document: Document) -> Problem:
     kind = detail["type"]
     names = [str(k) for k in keys if isinstance(k, str)]
     word = names[-1] if names else "playbook"
+    if keys and isinstance(keys[-1], int):
+        word += f"[{keys[-1] + 1}]"  # people count from 1
     cause = detail.get("ctx", {}).get("error")
     if isinstance(cause, UnitError):
         prefix = word

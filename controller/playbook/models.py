@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
+from pydantic_core import CoreSchema, core_schema
 
 from controller.playbook.actions import Action
 from controller.playbook.probes import Probe
@@ -30,8 +31,17 @@ from controller.playbook.words import (
 )
 
 
-def _listed(value: object) -> object:
-    return value if isinstance(value, list) else [value]
+class _OneOrMany:
+    """A list that may be written as its only entry."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(
+            lambda v: v if isinstance(v, list) else [v], handler(source)
+        )
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: Any) -> dict[str, Any]:
+        many = handler(core)
+        return {"anyOf": [many["items"], many]}
 
 
 class When(Strict):
@@ -65,7 +75,7 @@ class Cpu(Strict):
 class Requirements(Strict):
     """Step 4: what the computer must have."""
 
-    disk_free: Annotated[list[Disk], BeforeValidator(_listed)] | None = None
+    disk_free: Annotated[list[Disk], _OneOrMany()] | None = None
     ram_total: Ram | None = None
     cpu_count: Cpu | None = None
     ports_free: list[Port] | None = None

@@ -95,7 +95,7 @@ class Strict(BaseModel):
         if self.one_of and len(given) != 1:
             raise UnitError(
                 Text(f"tepat satu dari {words} harus ada", f"exactly one of {words} must stand here"),
-                Text(f"hapus {given[-1]}", f"delete {given[-1]}")
+                Text(f"sisakan satu: {' atau '.join(given)}", f"keep one: {' or '.join(given)}")
                 if given
                 else Text(f"tulis salah satu: {words}", f"write one of: {words}"),
             )
