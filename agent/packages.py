@@ -1,9 +1,9 @@
 """Packages as they were: kept before a change, put back after it.
 
 Of a package that is installed the .deb itself is kept: the original where it still lies in apt's archives or among our
-payloads, otherwise packed again from the disk (``agent/repack.py``). What was not there before is purged; where a script
-of such a package fails, dpkg's own force options are tried, and in the end the script is put out of action. All of that
-is evidence.
+payloads, otherwise packed again from the disk (``agent/repack.py``). What was not there before is purged; where a
+script of such a package fails, dpkg's own force options are tried, and in the end the script is put out of action. All
+of that is evidence.
 """
 
 from __future__ import annotations

@@ -136,7 +136,9 @@ def undo(entry: dict[str, Any], host: Host) -> dict[str, Any]:
 
     link = entry["link"]
     try:
-        ours = link["is"] != "absent" or os.path.islink(link["path"])  # else not made yet, or somebody else's
+        files.remove(files.beside(link["path"]))
+        # What is no link was refused by apply; where none was and none is, there is nothing to take away.
+        ours = link["is"] == "link" or (link["is"] == "absent" and os.path.islink(link["path"]))
         changed = files.put_back(link) if ours else False
         changed = files.remove(entry["partial"]) or changed
         if not entry["whole"]:
@@ -157,6 +159,8 @@ def _remove_others(path: str, former: dict[str, Any]) -> None:
     """What a half-made release has more than when it was kept."""
     if former["is"] != "directory" or os.path.islink(path):
         files.remove(path)
+        return
+    if not os.path.lexists(path):
         return
     known = {row["path"] for row in files.kept_rows(former)}
     for name in files.below(path):
