@@ -66,7 +66,8 @@ GOING_ON = Text("sedang berjalan", "going on")
 
 REASON = Text("Sebab", "Reason")
 DECISION = Text("Keputusan", "Decision")
-CONFIGURE = {
+DECISION_OPEN = Text("menunggu keputusan Staf TI", "waiting for a decision of IT staff")
+CONFIGURE: dict[bool | None, Text] = {
     True: Text("perlu dikonfigurasi", "to be configured"),
     False: Text("tidak perlu dikonfigurasi", "nothing to configure"),
 }

@@ -18,7 +18,7 @@ from controller.settings import Letterhead
 from controller.text import Language, Text
 
 LOGO_LIMIT_BYTES = 5 * 1024 * 1024
-VALUE_LIMIT = 600
+VALUE_LIMIT = 400
 """Characters of one value on paper; the record keeps all of it."""
 _ROWS_LIMIT = 400
 """Rows of one table on paper."""

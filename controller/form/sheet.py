@@ -16,6 +16,8 @@ from controller.text import Language, Text
 
 _NAMED = 3
 """So many things are named in a row of the table; how many more there are is said in a word."""
+_NOTE_LIMIT = 160
+"""Characters of a note in a row: the table stays on its page. The remarks and the annex have the whole sentence."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def sheet(
         number=form.number,
         fields=tuple((say(caption), value) for caption, value in _fields(form, language, zone) if value),
         heads=tuple(say(head) for head in labels.ROW_HEADS),
-        actors=tuple((actor.value, say(actor.printed)) for actor in sop.Actor),
+        actors=tuple((actor.value, _capital(say(actor.printed))) for actor in sop.Actor),
         lines=tuple(_line(row, form, language, zone) for row in form.steps),
         total=(
             say(labels.TOTAL),
@@ -168,15 +170,19 @@ def _line(row: Row, form: Form, language: Language, zone: wording.Zone) -> Line:
     visited = f" ({len(row.visits)}×)" if len(row.visits) > 1 else ""
     return Line(
         no=row.step.no,
-        activity=row.step.activity.say("id") if language == "id" else _capital(row.step.activity.en),
+        activity=_capital(row.step.activity.say(language)),
         actors=tuple(actor.value for actor in row.step.actors),
         standard=wording.minutes(row.step.standard_minutes, row.step.standard).say(language) or "–",
         actual=wording.duration(row.seconds).say(language) if row.seconds is not None else "–",
         clock="–".join(dict.fromkeys(times)),
         result=result.say(language) + visited,
         tone=tone,
-        notes=tuple(note.say(language) for note in _notes(row, form) if note.id),
+        notes=tuple(_short(note.say(language)) for note in _notes(row, form) if note.id),
     )
+
+
+def _short(note: str) -> str:
+    return note if len(note) <= _NOTE_LIMIT else note[: _NOTE_LIMIT - 1] + "…"
 
 
 def _capital(sentence: str) -> str:
@@ -255,10 +261,31 @@ def _tested(row: Row, form: Form) -> list[Text]:
     return [Text(f"{passed} dari {len(last)} pengujian lulus", f"{passed} of {len(last)} tests passed")]
 
 
+def _decided(_: Row, form: Form) -> list[Text]:
+    decision = form.decision
+    if decision is None:
+        return []
+    what = labels.CONFIGURE.get(decision.configure, labels.DECISION_OPEN)
+    by = decision.by
+    who = Text(f", oleh {by}", f", by {by}") if by not in ("", "playbook") else Text("", "")
+    why = decision.reason
+    return [
+        Text(
+            what.id + who.id + (f": {why.id}" if why else ""),
+            what.en + who.en + (f": {why.en}" if why else ""),
+        )
+    ]
+
+
 def _taken_back(_: Row, form: Form) -> list[Text]:
     if form.rollback is None:
         return []
-    return [_way_back(form)]
+    left = len(form.rollback.residue)
+    restored = form.rollback.restored
+    return [
+        *([Text(f"{left} sisa, lihat lampiran", f"{left} left behind, see the annex")] if left else []),
+        *([Text(f"versi {restored} dipasang kembali", f"version {restored} put back")] if restored else []),
+    ]
 
 
 def _signed(row: Row, form: Form) -> list[Text]:
@@ -274,6 +301,7 @@ _NOTES: dict[int, Callable[[Row, Form], list[Text]]] = {
     6: lambda row, form: [*_changed(row, form), *_tested(row, form)],
     7: _tested,
     8: _taken_back,
+    9: _decided,
     10: _changed,
     11: _tested,
     12: _signed,
@@ -313,19 +341,11 @@ def _remarks(form: Form) -> list[tuple[Text, Text]]:
     remarks = []
     if form.reason:
         remarks.append((labels.REASON, form.reason))
-    decision = form.decision
-    if decision is not None and decision.by not in ("", "playbook"):
-        what = labels.CONFIGURE[bool(decision.configure)]
-        why = decision.reason or Text("", "")
-        remarks.append(
-            (
-                labels.DECISION,
-                Text(f"{what.id}, oleh {decision.by}: {why.id}", f"{what.en}, by {decision.by}: {why.en}"),
-            )
-        )
+    if form.decision is not None and form.decision.by not in ("", "playbook"):
+        remarks.append((labels.DECISION, _decided(form.steps[8], form)[0]))
     for arc in form.arcs:
-        if arc.to > arc.step and arc.to != 8:
-            continue
+        if arc.to != 10:
+            continue  # the way on, and the way back over 8 to 1, are told by the rows and by the outcome
         reason = arc.reasons[-1] if arc.reasons else Text("", "")
         remarks.append(
             (
@@ -432,7 +452,7 @@ def _boxes(form: Form, language: Language, zone: wording.Zone) -> tuple[Box, ...
         boxes.append(
             Box(
                 caption=labels.CAPTIONS[role].say(language),
-                role=role.printed.say(language) if language == "id" else _capital(role.printed.en),
+                role=_capital(role.printed.say(language)),
                 name=signature.name if signature else "",
                 signed_at=wording.moment(signature.at, zone, language) if signature else "",
                 fingerprint=fingerprint(signature.key) if signature else "",
