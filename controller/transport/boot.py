@@ -12,7 +12,7 @@ import re
 import time
 
 from agent.protocol import MARK
-from controller.errors import AccessRefused, AgentFault, InventoryError, LineLost, NoPython
+from controller.errors import AccessRefused, AgentFault, HostError, InventoryError, LineLost, NoPython
 from controller.settings import Secret
 from controller.text import Text
 from controller.transport.base import Channel, Endpoint, Transport
@@ -22,6 +22,7 @@ _TOO_OLD = 99
 _NO_PYTHON = MARK.strip() + b" nopython"
 _PROMPT = "pasang-sudo:"
 _NOISE_LIMIT_BYTES = 1024 * 1024
+_TAIL_BYTES = 300
 _GLANCE_S = 0.2
 _START_S = 120.0
 """A login shell's profile and a Python on a computer that is busy with other things."""
@@ -137,6 +138,8 @@ class BootChannel(Channel):
         self._started = False
         self._must_wait = password is not None
         self._noise_bytes = 0
+        self._noise = b""
+        self._refused: HostError | None = None
         self._until = time.monotonic() + _START_S
         self.round_trips = transport.round_trips
         if password is not None:
@@ -157,24 +160,25 @@ class BootChannel(Channel):
 
     def _await_mark(self, deadline: float | None) -> None:
         while not self._started:
-            remaining = max(0.0, min(deadline or self._until, self._until) - time.monotonic())
-            if self._must_wait:
-                remaining = min(remaining, _GLANCE_S)
+            if self._refused is not None:
+                raise self._refused
+            until = self._until if deadline is None else min(deadline, self._until)
+            remaining = max(0.0, until - time.monotonic())
             try:
-                line = super().read_line(remaining)
+                line = super().read_line(min(remaining, _GLANCE_S) if self._must_wait else remaining)
             except TimeoutError:
-                if self._must_wait and self._inner.errors().count(_PROMPT) > 1:
-                    raise self._refusal() from None
-                if time.monotonic() >= self._until:
-                    raise self._refusal() from None
-                if deadline is not None and time.monotonic() >= deadline:
+                asked = self._inner.errors().count(_PROMPT) if self._must_wait else 0
+                if asked > 1 or time.monotonic() >= self._until:
+                    self._refused = self._refusal()
+                elif time.monotonic() >= until:
                     raise
                 continue
             self._noise_bytes += len(line)
-            if not line or self._noise_bytes > _NOISE_LIMIT_BYTES:
-                raise self._refusal()
+            self._noise = (self._noise + line)[-_TAIL_BYTES:]
             if line.rstrip().endswith(_NO_PYTHON):
-                raise self._no_python()
+                self._refused = self._no_python()
+            elif not line or self._noise_bytes > _NOISE_LIMIT_BYTES:
+                self._refused = self._refusal()
             self._started = line.endswith(MARK)
 
     def _send(self, data: bytes) -> None:
@@ -202,13 +206,13 @@ class BootChannel(Channel):
         )
 
     def _refusal(self) -> AccessRefused | AgentFault:
-        """Why there was no mark, out of what stood on stderr."""
-        status, errors = self._inner.exit_status(), self._inner.errors().strip()
-        flat = " ".join(errors.split())
+        """Why there was no mark, out of what was said instead; nologin says it on stdout."""
+        status = self._inner.exit_status()
+        flat = " ".join((self._noise.decode("utf-8", "replace") + " " + self._inner.errors()).split())
         for pattern, what, hint in _REFUSALS:
             if re.search(pattern, flat):
                 return AccessRefused(what, where=self._where, hint=hint)
-        said = flat[-300:] or ("no answer" if status is None else f"exit {status}")
+        said = flat[-_TAIL_BYTES:] or ("no answer" if status is None else f"exit {status}")
         return AgentFault(
             Text(f"program awal tidak dapat dimulai: {said}", f"the first stage could not start: {said}"),
             where=self._where,

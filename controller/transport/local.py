@@ -15,6 +15,8 @@ from controller.transport.base import ERRORS_LIMIT_BYTES, Channel, Endpoint, Opt
 _PIECE_BYTES = 65536
 _END_S = 2.0
 """How long a program may take to be gone after it closed its output, or was told to go."""
+_BY_ITSELF_S = 0.3
+"""How long it may take after its pipes were closed, before it is told."""
 
 
 class LocalTransport(Transport):
@@ -148,7 +150,7 @@ class LocalChannel(Channel):
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(self._process.pid, end)
             try:
-                self._process.wait(_END_S)
+                self._process.wait(_BY_ITSELF_S if end is None else _END_S)
             except subprocess.TimeoutExpired:
                 continue
             return

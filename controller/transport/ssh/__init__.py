@@ -111,25 +111,26 @@ class SshTransport(Transport):
         ahead = command if self._may_go_ahead else None
         tried: list[str] = []
         allowed: set[str] | None = None
-        for method in methods(self._connection, self._way, self._options):
-            if isinstance(method, str):
-                tried.append(method)
-                continue
-            if allowed is not None and method.kind not in allowed:
-                continue
-            tried.append(f"{method.kind} {method.label}".strip())
-            self.round_trips += 1
-            try:
-                allowed = set(session.authenticate(method.attempt, ahead=ahead)) or None
-            except paramiko.BadAuthenticationType as error:
-                allowed = set(error.allowed_types)
-            except (paramiko.SSHException, EOFError, OSError) as error:
-                if session.is_active() and isinstance(error, paramiko.AuthenticationException):
+        with contextlib.closing(methods(self._connection, self._way, self._options)) as candidates:
+            for method in candidates:
+                if isinstance(method, str):
+                    tried.append(method)
                     continue
-                self._give_up(error, tried, ahead)
-            else:
-                if allowed is None:
-                    return
+                if allowed is not None and method.kind not in allowed:
+                    continue
+                tried.append(f"{method.kind} {method.label}".strip())
+                self.round_trips += 1
+                try:
+                    further = session.authenticate(method.attempt, ahead=ahead)
+                except paramiko.BadAuthenticationType as error:
+                    allowed = set(error.allowed_types)
+                except (paramiko.SSHException, EOFError, OSError) as error:
+                    if not session.is_active() or not isinstance(error, paramiko.AuthenticationException):
+                        self._give_up(error, tried, ahead)
+                else:
+                    if not further:
+                        return
+                    allowed = set(further)
         raise refusals.not_let_in(self._where, self._way.user, tried, allowed)
 
     def _give_up(self, error: Exception, tried: list[str], ahead: str | None) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import contextlib
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from controller.settings import Secret
 from controller.transport.base import Endpoint, Options
@@ -14,6 +15,7 @@ from controller.transport.ssh.library import paramiko
 
 _USUAL = ("id_ed25519", "id_ecdsa", "id_rsa")
 _PASSPHRASE = "ansible_ssh_private_key_passphrase"  # noqa: S105 - the name of it
+Agent: TypeAlias = Callable[[], list[Any]]
 _KEYS_LIMIT = 5
 """Servers hang up after six attempts; the password must come to its turn too."""
 
@@ -37,19 +39,24 @@ class _Unusable:
     reason: str
 
 
-def methods(connection: Endpoint, way: Way, options: Options) -> Iterator[Method | str]:
+def methods(connection: Endpoint, way: Way, options: Options) -> Generator[Method | str, None, None]:
     """What may be tried, the likeliest first; a string says why something could not be tried.
 
     A named key comes first, then a password of the inventory, then whatever the agent or the home folder holds.
     """
     passphrase = _secret(connection.extra[_PASSPHRASE]) if connection.extra.get(_PASSPHRASE) else None
+    with _agent(way) as agent:
+        yield from _methods(connection, way, options, agent, passphrase)
+
+
+def _methods(
+    connection: Endpoint, way: Way, options: Options, agent: Agent, passphrase: str | None
+) -> Iterator[Method | str]:
     tried: set[bytes] = set()
-    agent: list[Any] | None = None
     for path in way.identities:
         key = _private_key(path, passphrase, options)
         if isinstance(key, _Unusable):
-            agent = _agent_keys(way) if agent is None else agent
-            held = _held(path, agent)
+            held = _held(path, agent())
             if held is None:
                 yield f"{path}: {key.reason}"
                 continue
@@ -61,7 +68,7 @@ def methods(connection: Endpoint, way: Way, options: Options) -> Iterator[Method
         yield _with_answers(way.user, connection.password)
     if way.only_identities:
         return
-    others = [(key, "agent") for key in (_agent_keys(way) if agent is None else agent)]
+    others = [(key, "agent") for key in agent()]
     if not way.identities:
         for path in (Path("~/.ssh").expanduser() / name for name in _USUAL):
             if path.exists() and not isinstance(key := _private_key(path, passphrase, options), _Unusable):
@@ -98,13 +105,24 @@ def _load(path: Path, passphrase: str | None) -> Any:
         return _Unusable("needs a passphrase" if "assword" in str(error) else "not a private key")
 
 
-def _agent_keys(way: Way) -> list[Any]:
-    if (way.agent or "").lower() == "none":
-        return []
+@contextlib.contextmanager
+def _agent(way: Way) -> Iterator[Agent]:
+    """A function that gives the agent's keys; it is asked only where its keys are wanted, and they sign only within."""
+    asked: list[Any] = []
+
+    def keys() -> list[Any]:
+        if (way.agent or "").lower() == "none":
+            return []
+        if not asked:
+            with contextlib.suppress(paramiko.SSHException):
+                asked.append(paramiko.Agent())
+        return [key for agent in asked for key in agent.get_keys()]
+
     try:
-        return list(paramiko.Agent().get_keys())
-    except paramiko.SSHException:
-        return []
+        yield keys
+    finally:
+        for agent in asked:
+            agent.close()
 
 
 def _held(path: Path, agent: list[Any]) -> Any:

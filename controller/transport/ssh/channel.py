@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from typing import Any
 
-from controller.transport.base import ERRORS_LIMIT_BYTES, Channel, lost
+from controller.transport.base import Channel, lost
 from controller.transport.ssh.library import paramiko
 from controller.transport.ssh.session import Session
 
 _PIECE_BYTES = 32768 - 64
 """The largest a packet of OpenSSH's may carry: a longer one would be copied once for every packet made of it."""
-_SLICE_S = 5.0
-"""How long stderr may wait to be looked at: what nobody takes from there fills the window of both."""
 _END_S = 2.0
 
 
@@ -25,12 +22,12 @@ class SshChannel(Channel):
         self._session = session
         self._channel = channel
         self._where = where
-        self._tail = bytearray()
         self._at_end = False
 
     def _send(self, data: bytes) -> None:
         view = memoryview(data)
         try:
+            self._channel.settimeout(None)
             for start in range(0, len(view), _PIECE_BYTES):
                 piece = bytes(view[start : start + _PIECE_BYTES])
                 while piece:
@@ -43,21 +40,13 @@ class SshChannel(Channel):
             raise lost(self._where, because=str(error)) from error
 
     def _receive(self, timeout_s: float | None) -> bytes:
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        while True:
-            remaining = _SLICE_S if deadline is None else deadline - time.monotonic()
-            self._channel.settimeout(max(0.0, min(remaining, _SLICE_S)))
-            try:
-                data = bytes(self._channel.recv(65536))
-                break
-            except TimeoutError:
-                self._take_errors()
-                if deadline is not None and time.monotonic() >= deadline:
-                    raise
-            except (OSError, EOFError, paramiko.SSHException) as error:
-                raise lost(self._where, because=str(error)) from error
-            finally:
-                self._channel.settimeout(None)
+        try:
+            self._channel.settimeout(timeout_s)
+            data = bytes(self._channel.recv(_PIECE_BYTES))
+        except TimeoutError:
+            raise
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            raise lost(self._where, because=str(error)) from error
         if not data:
             self._at_end = True
             self._end()
@@ -72,11 +61,6 @@ class SshChannel(Channel):
         if not self._session.is_active():
             raise lost(self._where)
 
-    def _take_errors(self) -> None:
-        while self._channel.recv_stderr_ready():
-            self._tail += self._channel.recv_stderr(65536)
-            del self._tail[:-ERRORS_LIMIT_BYTES]
-
     def close_write(self) -> None:
         """See ``Channel.close_write``."""
         with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
@@ -90,9 +74,7 @@ class SshChannel(Channel):
 
     def errors(self) -> str:
         """See ``Channel.errors``."""
-        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
-            self._take_errors()
-        return self._tail.decode("utf-8", "replace")
+        return self._session.complaints(self._channel).decode("utf-8", "replace")
 
     def close(self) -> None:
         """See ``Channel.close``."""

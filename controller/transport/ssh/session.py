@@ -8,7 +8,8 @@ so that the command can follow without its number being known. A server that ref
 rest with UNIMPLEMENTED, and another method may be tried.
 
 What is used of paramiko beyond its documented face stands in this file only: ``_send_message``, ``_next_channel``,
-``_channels``, ``_handler_table``, ``Channel._set_transport``, ``Channel._set_window``, as ``open_channel`` uses them.
+``_channels``, ``Channel._set_transport`` and ``Channel._set_window``, as ``open_channel`` uses them; the two tables of
+handlers; and ``Channel._check_add_window``, as ``recv_stderr`` uses it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from controller.transport.base import ERRORS_LIMIT_BYTES
 from controller.transport.ssh.library import LOG, paramiko
 
 _Message = paramiko.Message
@@ -49,6 +51,12 @@ class Session(paramiko.Transport):  # type: ignore[misc]  # paramiko has no type
             self._handler_table[kind] = _ignore
         for kind in (_common.MSG_REQUEST_SUCCESS, _common.MSG_REQUEST_FAILURE):
             self._handler_table[kind] = self._answered
+        self._channel_handler_table = {
+            **paramiko.Transport._channel_handler_table,
+            _common.MSG_CHANNEL_EXTENDED_DATA: self._take_complaint,
+        }
+        self._complaints: dict[int, bytearray] = {}
+        self._owed_bytes: dict[int, int] = {}
         # The thread looks up this often while nothing comes; the default, ten times a second, costs 100 quiet
         # sessions a tenth of a core.
         sock.settimeout(min(answer_timeout_s, dead_after_s))
@@ -165,6 +173,27 @@ class Session(paramiko.Transport):  # type: ignore[misc]  # paramiko has no type
 
     def _answered(self, message: Any) -> None:  # noqa: ARG002 - whatever it answers, it is there
         self._unanswered = 0
+
+    def complaints(self, channel: Any) -> bytes:
+        """The tail of what the program of ``channel`` wrote to stderr."""
+        return bytes(self._complaints.get(channel.chanid, b""))
+
+    def _take_complaint(self, channel: Any, message: Any) -> None:
+        """Keeps the tail of stderr as it comes, so that a program that writes much there never waits for a reader."""
+        message.get_int()
+        data = message.get_binary()
+        tail = self._complaints.setdefault(channel.chanid, bytearray())
+        tail += data
+        del tail[:-ERRORS_LIMIT_BYTES]
+        owed_bytes = self._owed_bytes.pop(channel.chanid, 0) + len(data)
+        if not self.clear_to_send.is_set():
+            self._owed_bytes[channel.chanid] = owed_bytes
+        elif (taken_bytes := channel._check_add_window(owed_bytes)) > 0:
+            adjustment = _Message()
+            adjustment.add_byte(_common.cMSG_CHANNEL_WINDOW_ADJUST)
+            adjustment.add_int(channel.remote_chanid)
+            adjustment.add_int(taken_bytes)
+            self._send_message(adjustment)
 
     def drop(self) -> None:
         """Ends the connection at once; the reading thread wakes up by it."""
