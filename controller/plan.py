@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import posixpath
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from agent.protocol import VERSION
 from controller.errors import PlaybookError, Problem
 from controller.playbook import Playbook
+from controller.playbook.load import MARKS
 from controller.template import Scope, TemplateFault
 from controller.text import Text
 from controller.units import Template, UnitError, convert
@@ -48,14 +49,18 @@ class Plan:
     secrets: tuple[str, ...]
     """Every secret that stands in the document, as it stands there; sorted, longest first."""
 
+    def numbered(self, run: str, form: str) -> Plan:
+        """The same plan under a run's and a form's number, which are no part of its digest."""
+        return replace(self, document={**self.document, "run": run, "form": form})
+
 
 def build(
     playbook: Playbook,
     host: PlannedHost,
     *,
     mode: str,
-    run: str,
-    form: str,
+    run: str = "",
+    form: str = "",
     decision: Mapping[str, Any] | None = None,
     policy: Mapping[str, Any] = POLICY,
 ) -> Plan:
@@ -65,8 +70,8 @@ def build(
         playbook: taken in by the depot (``controller.depot.take_in``), so that its payloads are known.
         host: its variables fill the values in.
         mode: one of ``MODES``.
-        run: the run's number; not part of the digest.
-        form: the form's number; not part of the digest.
+        run: the run's number; no part of the digest, may come later (``Plan.numbered``).
+        form: the form's number; likewise.
         decision: step 9 where a person took it, as in ``docs/records.md``.
         policy: what the agent keeps and for how long.
 
@@ -95,6 +100,41 @@ def build(
     document |= {"digest": digest, "run": run, "form": form}
     secrets = sorted(filling.scope.revealed, key=lambda s: (-len(s), s))
     return Plan(document, digest, playbook.inspected, tuple(secrets))
+
+
+def build_all(
+    playbook: Playbook,
+    hosts: Iterable[PlannedHost],
+    *,
+    mode: str,
+    decision: Mapping[str, Any] | None = None,
+    policy: Mapping[str, Any] = POLICY,
+) -> dict[str, Plan]:
+    """The plans of all hosts by name, in their order, without numbers; either all of them or none.
+
+    Raises:
+        PlaybookError: every mistake of every host, each named once with the hosts it concerns.
+    """
+    plans: dict[str, Plan] = {}
+    found: dict[tuple[str, Text, Text | None], list[str]] = {}
+    for host in hosts:
+        try:
+            plans[host.name] = build(playbook, host, mode=mode, decision=decision, policy=policy)
+        except PlaybookError as error:
+            for problem in error.problems:
+                prefix = f"{host.name}: "
+                what = Text(problem.what.id.removeprefix(prefix), problem.what.en.removeprefix(prefix))
+                found.setdefault((problem.where, what, problem.hint), []).append(host.name)
+    if found:
+        raise PlaybookError.of([_shared(where, what, hint, names) for (where, what, hint), names in found.items()])
+    return plans
+
+
+def _shared(where: str, what: Text, hint: Text | None, names: list[str]) -> Problem:
+    shown = ", ".join(names[:3])
+    more = len(names) - 3
+    of = Text(f"{shown} dan {more} lainnya", f"{shown} and {more} more") if more > 0 else Text(shown, shown)
+    return Problem(where, Text(f"{of.id}: {what.id}", f"{of.en}: {what.en}"), hint)
 
 
 def digest_of(document: Mapping[str, Any]) -> str:
@@ -157,7 +197,7 @@ class _Filling:
 
     def _content(self, name: str) -> str:
         text = self._playbook.templates[name]
-        if not any(mark in text for mark in ("{{", "{%", "{#")):
+        if not any(mark in text for mark in MARKS):
             return text
         path = str(self._playbook.folder / name)
         try:

@@ -118,6 +118,15 @@ class Scope:
         return value
 
 
+def check(text: str, *, name: str = "<value>") -> None:
+    """Whether ``text`` is a correct template, before there is a host.
+
+    Raises:
+        TemplateFault: it is not.
+    """
+    _compiled(text, name)
+
+
 @lru_cache(maxsize=1)
 def _environment() -> SandboxedEnvironment:
     from jinja2 import StrictUndefined

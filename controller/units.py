@@ -115,6 +115,13 @@ def argument(value: object) -> str:
     return text
 
 
+def anything(value: object) -> object:
+    """Whatever JSON can say."""
+    if isinstance(value, float) and not -1e308 < value < 1e308:
+        raise _refuse(value, Text("nilai JSON", "a value of JSON"), "1.5")
+    return value
+
+
 def boolean(value: object) -> bool:
     """``true`` or ``false``; also as text, for what a variable became."""
     if isinstance(value, bool):
@@ -177,14 +184,14 @@ def duration(value: object) -> float:
 
 
 def path(value: object) -> str:
-    """An absolute path of the computer, POSIX or Windows, without ``..``."""
+    """An absolute path of the computer, POSIX or Windows, or one below the user's home (``~/…``), without ``..``."""
     text = string(value)
-    absolute = text.startswith("/") or re.match(r"[A-Za-z]:[\\/]|\\\\", text)
+    absolute = text.startswith(("/", "~/")) or re.match(r"[A-Za-z]:[\\/]|\\\\", text)
     if not absolute or "\0" in text or ".." in re.split(r"[\\/]", text):
         raise _refuse(
             value,
             Text("jalur mutlak tanpa '..'", "an absolute path without '..'"),
-            "/etc/nginx/conf.d/iidc.conf / C:\\Program Files\\…",
+            "/opt/kilat / C:\\Program Files\\Kilat",
         )
     return text
 
@@ -280,8 +287,8 @@ def architecture(value: object) -> str:
 CONVERTERS: dict[str, Callable[[object], Any]] = {
     f.__name__: f
     for f in (
-        string, filled, argument, boolean, port, count, attempts, exit_code, http_status, size, duration, path, mode,
-        digest, pattern, group_pattern, version_range, url, name, package, architecture,
+        anything, string, filled, argument, boolean, port, count, attempts, exit_code, http_status, size, duration, path,
+        mode, digest, pattern, group_pattern, version_range, url, name, package, architecture,
     )
 }  # fmt: skip
 

@@ -11,6 +11,7 @@ from typing import Any
 from controller.depot.store import Depot, Item
 from controller.errors import DepotError, InputError, PlaybookError, Problem
 from controller.playbook import Payload, Playbook
+from controller.playbook.load import actions_of
 from controller.text import Text
 
 _WANTS = {"deb": ("deb",), "archive": ("zip", "tar"), "msi": ("msi",), "exe": ("pe",)}
@@ -66,19 +67,9 @@ def _item(playbook: Playbook, payload: Payload, depot: Depot) -> Item:
     )
 
 
-def _actions(playbook: Playbook) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every action with the key of its line."""
-    for index, variant in enumerate(playbook.variants):
-        sections = {s: variant[s] for s in ("install", "run", "uninstall")}
-        sections["configure"] = (variant["configure"] or {}).get("actions", [])
-        for section, actions in sections.items():
-            for number, action in enumerate(actions):
-                yield f"variants/{index}/{section}/{number}", action
-
-
 def _kinds(playbook: Playbook, items: Mapping[str, Item]) -> Iterator[Problem]:
     """Actions whose payload is of another kind."""
-    for key, action in _actions(playbook):
+    for key, action in actions_of(playbook.variants):
         wanted = _WANTS.get(action["kind"])
         for name in [*action.get("payloads", ()), action.get("payload")]:
             if wanted and name in items and items[name].inspection.format not in wanted:

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from controller.playbook.probes import CommandProbe
 from controller.playbook.words import (
     Argument,
+    Arguments,
     Bool,
     Count,
     Duration,
@@ -155,7 +156,7 @@ class RegistryAction(Strict):
     key: Filled
     value: String | None = None
     type: Annotated[Any, choice("string", "expand_string", "dword", "qword", "multi_string", "binary")] = "string"
-    data: Argument | list[Argument] | None = None
+    data: Arguments | None = None
     state: Annotated[Any, choice("present", "absent")] = "present"
 
 

@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from controller import template
 from controller.errors import PlaybookError, Problem
 from controller.playbook.load import inside
 from controller.source import Document, nearest
 from controller.text import Text
-from controller.units import DIGEST_PATTERN
+from controller.units import DIGEST_PATTERN, is_template
 
 _ONLY_WINDOWS = ("msi", "exe", "registry", "program")
 _ONLY_LINUX = ("deb",)
@@ -175,5 +176,10 @@ def _logic(document: Document, node: Any, keys: tuple[str | int, ...]) -> Iterat
                 Text("nilai tidak menerima {% … %}", "a value takes no {% … %}"),
                 Text("pakai {{ variabel }}, atau sebuah template", "use {{ variables }}, or a template"),
             )
+        elif is_template(value):
+            try:
+                template.check(value)
+            except template.TemplateFault as fault:
+                yield Problem(document.where(*keys, key), fault.what, fault.hint)
         elif isinstance(value, (dict, list)):
             yield from _logic(document, value, (*keys, key))

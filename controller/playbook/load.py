@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from controller import template
 from controller.errors import PlaybookError, Problem
 from controller.source import Document, Map, nearest, read, read_text
 from controller.text import Text
@@ -16,6 +17,8 @@ from controller.units import Template
 
 LIMIT_BYTES = 1_000_000
 FILE_NAMES = ("playbook.yaml", "playbook.yml")
+MARKS = ("{{", "{%", "{#")
+"""What makes a text a template."""
 SECTIONS = ("install", "run", "test", "verify", "uninstall")
 
 
@@ -198,25 +201,34 @@ def _read_templates(path: Path, core: Mapping[str, Any]) -> tuple[dict[str, str]
     """The text of every template the actions name, and what is wrong with them."""
     templates: dict[str, str] = {}
     problems: list[Problem] = []
-    for index, variant in enumerate(core["variants"]):
-        sections = {s: variant[s] for s in SECTIONS} | {"configure": (variant["configure"] or {}).get("actions", [])}
-        for section, items in sections.items():
-            for number, item in enumerate(items):
-                name = item.get("template")
-                if name is None or name in templates:
-                    continue
-                where = f"{path}:{core['lines'].get(f'variants/{index}/{section}/{number}', 1)}"
-                try:
-                    templates[name] = read_text(
-                        inside(path.parent, name, where), limit_bytes=LIMIT_BYTES, error=PlaybookError
-                    )
-                except PlaybookError as error:
-                    templates[name] = ""
-                    problems += [
-                        Problem(where, Text(f"template {name}: {p.what.id}", f"template {name}: {p.what.en}"), p.hint)
-                        for p in error.problems
-                    ]
+    for key, action in actions_of(core["variants"]):
+        name = action.get("template")
+        if name is None or name in templates:
+            continue
+        where = f"{path}:{core['lines'].get(key, 1)}"
+        templates[name] = ""
+        try:
+            file = inside(path.parent, name, where)
+            templates[name] = text = read_text(file, limit_bytes=LIMIT_BYTES, error=PlaybookError)
+            if any(mark in text for mark in MARKS):
+                template.check(text, name=str(path.parent / name))
+        except PlaybookError as error:
+            problems += [
+                Problem(where, Text(f"{name}: {p.what.id}", f"{name}: {p.what.en}"), p.hint) for p in error.problems
+            ]
+        except template.TemplateFault as fault:
+            problems.append(Problem(f"{path.parent / name}:{fault.line}", fault.what, fault.hint))
     return templates, problems
+
+
+def actions_of(variants: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every action of normalised variants, with its key in ``Playbook.lines``."""
+    for index, variant in enumerate(variants):
+        sections = {s: variant[s] for s in ("install", "run", "uninstall")}
+        sections["configure"] = (variant["configure"] or {}).get("actions", [])
+        for section, actions in sections.items():
+            for number, action in enumerate(actions):
+                yield f"variants/{index}/{section}/{number}", action
 
 
 def inside(folder: Path, name: str, where: str) -> Path:

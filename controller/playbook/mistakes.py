@@ -66,6 +66,8 @@ def _keys(loc: tuple[int | str, ...], document: Document) -> list[str | int]:
             node = node[key]
         elif isinstance(key, str) and ("[" in key or key.startswith("function-")):
             continue
+        elif isinstance(key, int) and not isinstance(node, list):
+            continue  # written as its only entry
         keys.append(key)
     return keys
 

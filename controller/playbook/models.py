@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
-from pydantic_core import CoreSchema, core_schema
 
 from controller.playbook.actions import Action
 from controller.playbook.probes import Probe
@@ -23,6 +22,7 @@ from controller.playbook.words import (
     Fixed,
     FixedName,
     FixedRange,
+    OneOrMany,
     Path,
     Port,
     Size,
@@ -31,23 +31,10 @@ from controller.playbook.words import (
 )
 
 
-class _OneOrMany:
-    """A list that may be written as its only entry."""
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(
-            lambda v: v if isinstance(v, list) else [v], handler(source)
-        )
-
-    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: Any) -> dict[str, Any]:
-        many = handler(core)
-        return {"anyOf": [many["items"], many]}
-
-
 class When(Strict):
     """The platform a variant is for."""
 
-    os: Annotated[Any, choice("linux", "windows", "macos")]
+    os: Annotated[Any, choice("linux", "windows", "macos", fixed=True)]
     distribution: FixedName | None = None
     version: FixedRange | None = None
     arch: Architecture | None = None
@@ -75,7 +62,7 @@ class Cpu(Strict):
 class Requirements(Strict):
     """Step 4: what the computer must have."""
 
-    disk_free: Annotated[list[Disk], _OneOrMany()] | None = None
+    disk_free: Annotated[list[Disk], OneOrMany()] | None = None
     ram_total: Ram | None = None
     cpu_count: Cpu | None = None
     ports_free: list[Port] | None = None

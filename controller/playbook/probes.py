@@ -7,11 +7,12 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from controller.playbook.words import (
+    Anything,
     Argument,
     Bool,
     Count,
     Duration,
-    ExitCode,
+    ExitCodes,
     FileDigest,
     Filled,
     GroupPattern,
@@ -22,7 +23,7 @@ from controller.playbook.words import (
     Pattern,
     Port,
     Range,
-    Status,
+    Statuses,
     Strict,
     String,
     Url,
@@ -51,7 +52,7 @@ class CommandProbe(Probing):
     """A command and what it answers."""
 
     argv: list[Argument] = Field(min_length=1)
-    exit_code: ExitCode | list[ExitCode] | None = None
+    exit_code: ExitCodes | None = None
     stdout_matches: Pattern | None = None
     stderr_matches: Pattern | None = None
     contains: Filled | None = None
@@ -93,10 +94,10 @@ class HttpProbe(Probing):
 
     url: Url
     method: Annotated[Any, choice("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS")] = "GET"
-    status: Status | list[Status] = 200
+    status: Statuses = 200  # type: ignore[assignment]
     contains: Filled | None = None
     matches: Pattern | None = None
-    json_: dict[str, Any] | None = Field(None, alias="json")
+    json_: dict[str, Anything] | None = Field(None, alias="json")
     headers: dict[str, Pattern] | None = None
     ca_file: Path | None = None
     insecure: Bool | None = None

@@ -46,15 +46,16 @@ class Word:
         return {"anyOf": [dict(self.schema), dict(_VARIABLE)]}
 
 
-def choice(*choices: str) -> Word:
+def choice(*choices: str, fixed: bool = False) -> Word:
     """One of a few words."""
-    return Word("choice:" + "|".join(choices), {"enum": list(choices)})
+    return Word("choice:" + "|".join(choices), {"enum": list(choices)}, fixed)
 
 
 _FILLED = {"type": "string", "minLength": 1}
 
 String = Annotated[Any, Word("string", {"type": "string"})]
 Filled = Annotated[Any, Word("filled", _FILLED)]
+Anything = Annotated[Any, Word("anything", {})]
 Argument = Annotated[Any, Word("argument", {"type": ["string", "integer"]})]
 Bool = Annotated[Any, Word("boolean", {"type": "boolean"})]
 Port = Annotated[Any, Word("port", {"type": "integer", "minimum": 1, "maximum": 65535})]
@@ -79,6 +80,31 @@ FixedName = Annotated[Any, Word("name", {"type": "string", "pattern": units.NAME
 FixedRange = Annotated[Any, Word("version_range", {"type": "string", "pattern": units.VERSION_PATTERN}, fixed=True)]
 Architecture = Annotated[Any, Word("architecture", _FILLED, fixed=True)]
 Attempts = Annotated[Any, Word("attempts", {"type": "integer", "minimum": 1, "maximum": 10}, fixed=True)]
+
+
+@dataclass(frozen=True)
+class OneOrMany:
+    """A list that may be written as its only entry."""
+
+    unwrap: bool = False
+    """A single entry stays one."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
+        def check(value: object, inner: Any) -> Any:
+            if isinstance(value, list):
+                return inner(value)
+            return inner([value])[0] if self.unwrap else inner([value])
+
+        return core_schema.no_info_wrap_validator_function(check, handler(source))
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: Any) -> dict[str, Any]:
+        many = handler(core)
+        return {"anyOf": [many["items"], many]}
+
+
+Statuses = Annotated[list[Status], OneOrMany(unwrap=True)]
+ExitCodes = Annotated[list[ExitCode], OneOrMany(unwrap=True)]
+Arguments = Annotated[list[Argument], OneOrMany(unwrap=True)]
 
 
 class Strict(BaseModel):
