@@ -287,8 +287,8 @@ def architecture(value: object) -> str:
 CONVERTERS: dict[str, Callable[[object], Any]] = {
     f.__name__: f
     for f in (
-        anything, string, filled, argument, boolean, port, count, attempts, exit_code, http_status, size, duration, path,
-        mode, digest, pattern, group_pattern, version_range, url, name, package, architecture,
+        anything, string, filled, argument, boolean, port, count, attempts, exit_code, http_status, size, duration,
+        path, mode, digest, pattern, group_pattern, version_range, url, name, package, architecture,
     )
 }  # fmt: skip
 

@@ -95,7 +95,8 @@ class OneOrMany:
                 return inner(value)
             return inner([value])[0] if self.unwrap else inner([value])
 
-        return core_schema.no_info_wrap_validator_function(check, handler(source))
+        as_it_is = core_schema.plain_serializer_function_ser_schema(lambda value: value) if self.unwrap else None
+        return core_schema.no_info_wrap_validator_function(check, handler(source), serialization=as_it_is)
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: Any) -> dict[str, Any]:
         many = handler(core)
