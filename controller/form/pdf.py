@@ -61,7 +61,7 @@ def to_pdf(
             )
         )
     except typst.TypstError as error:
-        if logo:
+        if logo is not None:
             raise _bad_logo(worded.letterhead.logo) from error
         raise FormError(
             Text("PDF tidak dapat dibuat", "the PDF cannot be made"),
@@ -89,7 +89,7 @@ def _content(worded: Sheet, form: Form, language: Language, logo: bytes | None) 
         "fields": worded.fields[1:],
         "document": [pair for pair in document if pair[1]],
         "tables": [_table(table, names[table.title]) for table in worded.tables],
-        "logo": list(logo) if logo else None,  # by value: Typst reads no file
+        "logo": None if logo is None else list(logo),  # by value: Typst reads no file
         "date": [moment.year, moment.month, moment.day] if moment else None,
     }
     printable: dict[str, Any] = _printable(content)
