@@ -22,7 +22,9 @@ __all__ = ["Boot", "boot", "boot_module", "lab"]
 class Boot(Protocol):
     """Boots computers; they are thrown away at the end of the test, or of the file."""
 
-    def __call__(self, base: str = "bookworm", count: int = 1, *, disk_mb: int | None = None) -> list[Host]: ...
+    def __call__(
+        self, base: str = "bookworm", count: int = 1, *, disk_mb: int | None = None, sshd: str = ""
+    ) -> list[Host]: ...
 
 
 @pytest.fixture(scope="session")
@@ -52,9 +54,9 @@ def boot_module(lab: Lab) -> Iterator[Boot]:
 def _boots(lab: Lab) -> Iterator[Boot]:
     made: list[Host] = []
 
-    def boots(base: str = "bookworm", count: int = 1, *, disk_mb: int | None = None) -> list[Host]:
+    def boots(base: str = "bookworm", count: int = 1, *, disk_mb: int | None = None, sshd: str = "") -> list[Host]:
         free = (f"pc{number}" for number in itertools.count(1) if f"pc{number}" not in lab.hosts)
-        hosts = lab.add([HostSpec(name, base, disk_mb) for name in itertools.islice(free, count)])
+        hosts = lab.add([HostSpec(name, base, disk_mb, sshd) for name in itertools.islice(free, count)])
         made.extend(hosts)
         return hosts
 

@@ -62,11 +62,13 @@ class HostSpec:
         name: its host name, unique in the lab, at most 30 letters, digits and hyphens.
         base: one of `bases.BASES`.
         disk_mb: the size of a disk of its own; None shares the lab's memory.
+        sshd: lines for its sshd_config, such as "MaxStartups 200"; they win over Debian's.
     """
 
     name: str
     base: str = "bookworm"
     disk_mb: int | None = None
+    sshd: str = ""
 
 
 class Host:
@@ -91,9 +93,7 @@ class Host:
 
     def make(self) -> None:
         """Give it a disk and a cable; it is not switched on."""
-        self._key.parent.mkdir(exist_ok=True)
-        if not self._key.exists():
-            run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.name, "-f", str(self._key)])
+        self._make_key()
         self._mount()
         self._space.sh(_PLUG, self.name, self._port, f"{self.address}/{PREFIX_BITS}", GATEWAY)
 
@@ -102,6 +102,7 @@ class Host:
         self.power_off()
         self._unmount()
         self._space.sh(_UNPLUG, self.name, self._port)
+        self._drop_key()
 
     def boot(self, *, timeout_s: float = 120) -> float:
         """Switch it on and wait until its sshd answers; return the seconds that took.
@@ -143,6 +144,12 @@ class Host:
         self.restore_line()
         if start:
             self.boot()
+
+    def change_host_key(self) -> None:
+        """Give it another host key, as if somebody else answered at its address; sshd shows it once it is restarted."""
+        self._drop_key()
+        self._make_key()
+        self._place_key()
 
     def is_on(self) -> bool:
         """Whether any process of it runs."""
@@ -244,10 +251,9 @@ class Host:
         (root / "etc/hostname").write_text(f"{self.name}\n")
         (root / "etc/hosts").write_text(f"127.0.0.1 localhost\n127.0.1.1 {self.name}\n::1 localhost\n")
         (root / "etc/machine-id").write_text(hashlib.md5(self._cgroup.encode()).hexdigest() + "\n")
-        for suffix, mode in ((".pub", 0o644), ("", 0o600)):
-            path = root / f"etc/ssh/ssh_host_ed25519_key{suffix}"
-            shutil.copyfile(f"{self._key}{suffix}", path)
-            path.chmod(mode)
+        if self.spec.sshd:
+            (root / "etc/ssh/sshd_config.d/00-test.conf").write_text(f"{self.spec.sshd}\n")
+        self._place_key()
         for person in _PEOPLE:
             home = root / ("root" if person == "root" else f"home/{person}")
             owner = home.stat()
@@ -256,6 +262,20 @@ class Host:
             shutil.copyfile(self._client_key, folder / "authorized_keys")
             for path in (folder, folder / "authorized_keys"):
                 os.chown(path, owner.st_uid, owner.st_gid)
+
+    def _make_key(self) -> None:
+        self._key.parent.mkdir(exist_ok=True)
+        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.name, "-f", str(self._key)])
+
+    def _drop_key(self) -> None:
+        self._key.unlink()
+        self._key.with_suffix(".pub").unlink()
+
+    def _place_key(self) -> None:
+        for suffix, mode in ((".pub", 0o644), ("", 0o600)):
+            path = self.root / f"etc/ssh/ssh_host_ed25519_key{suffix}"
+            shutil.copyfile(f"{self._key}{suffix}", path)
+            path.chmod(mode)
 
     def _unmount(self) -> None:
         self._space.sh(_UNMOUNT, *self._mount_args())

@@ -70,8 +70,9 @@ class Space:
         raise_limits()
         argv = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
         argv += ["sh", "-c", _SETUP + _WAIT[detached], "lab-keeper", str(disks), f"{GATEWAY}/{PREFIX_BITS}"]
-        with lock.open("w") as held:
+        with lock.with_suffix(".new").open("w") as held:
             fcntl.flock(held, fcntl.LOCK_EX)
+            Path(held.name).rename(lock)  # locked from its first moment on: nobody takes us for dead
             guard = subprocess.Popen(
                 argv, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                 pass_fds=[held.fileno()],  # the lock lives as long as the keeper has the file open

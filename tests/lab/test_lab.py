@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.bases import BASES, PASSWORD
-from tests.lab.debs import NGINX, build_deb, nginx
+from tests.lab.debs import NGINX, build_deb, nginx, write_repository
 from tests.lab.fixtures import Boot
 from tests.lab.hosts import Host
 from tests.lab.invented import PAGE, PORT, Fault, build_loket, hold_port
@@ -255,6 +255,29 @@ def test_taken_port_and_upgrade(boot: Boot, tmp_path: Path) -> None:
     (file,) = _put(upgraded, build_loket(tmp_path, "2.0", Fault.POSTINST_FAILS))
     assert upgraded.run(["dpkg", "--install", file], check=False).returncode != 0
     assert packages(upgraded)["loket"] == "2.0 install ok half-configured"
+
+
+def test_repository_serves_the_computers_own_apt(boot: Boot, tmp_path: Path) -> None:
+    (host,) = boot()
+    write_repository(host.root / "srv/repo", [build_loket(tmp_path)])
+    (host.root / "etc/apt/sources.list").write_text("deb [trusted=yes] file:/srv/repo ./\n")
+    host.run(["apt-get", "update"])
+    host.run(["apt-get", "install", "--yes", "loket"])
+    assert packages(host)["loket"] == "1.0 install ok installed"
+
+
+def test_changed_host_key_is_shown(boot: Boot, lab: Lab) -> None:
+    (host,) = boot(sshd="MaxStartups 3\nPasswordAuthentication no")
+    assert "maxstartups 3:" in host.run(["sshd", "-T"]).stdout
+    assert "passwordauthentication no" in host.run(["sshd", "-T"]).stdout
+    scan = ["ssh-keyscan", "-q", "-t", "ed25519", host.address]
+    before = lab.run_inside(scan).stdout
+    assert before.split(maxsplit=1)[1].strip() == host.host_key
+    host.change_host_key()
+    host.run(["systemctl", "restart", "ssh"])
+    after = lab.run_inside(scan).stdout
+    assert after != before
+    assert after.split(maxsplit=1)[1].strip() == host.host_key
 
 
 def test_built_package_has_the_same_bytes_again(tmp_path: Path) -> None:
