@@ -109,10 +109,11 @@ def _outcome(line: Timeline) -> tuple[str, Text | None, bool, str | None]:
     The agent's word counts where the controller has not closed the host: it may have been killed in between.
     """
     ended = [event for event in line.controller if event["type"] == "host_ended"]
-    own = [event for event in line.agent if event["type"] == "run_ended"]
     last = ended[-1] if ended else None
-    if own and (last is None or last.get("outcome") in (*_OPEN_OUTCOMES, "unreachable")):
-        last = own[-1]
+    own = line.agent[-1] if line.agent else None
+    is_told = own is not None and own["type"] in ("run_ended", "waiting")
+    if is_told and (last is None or last.get("outcome") in (*_OPEN_OUTCOMES, "unreachable")):
+        last = own
     if last is None:
         return "running", None, False, None
     outcome = str(last.get("outcome") or "running")

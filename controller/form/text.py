@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text as Styled
@@ -14,6 +14,7 @@ from controller.form.sheet import Box, Line, Sheet, sheet
 from controller.settings import Letterhead
 from controller.text import Language
 
+_FILE_WIDTH = 120
 _STYLES = {"good": "green", "bad": "bold red", "open": "yellow", "plain": "dim"}
 
 
@@ -49,6 +50,14 @@ def to_text(
         Styled.assemble((worded.words["digest"] + ": ", "dim"), worded.digest),
     ]
     return Group(*(Padding(part, (0, 0, 1, 0)) for part in parts))
+
+
+def print_form(form: Form, language: Language, *, letterhead: Letterhead | None = None) -> None:
+    """Prints the form on stdout; wide enough to be read where that is a file."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_FILE_WIDTH)
+    console.print(to_text(form, language, letterhead=letterhead))
 
 
 def _fields(worded: Sheet) -> Table:
