@@ -232,7 +232,7 @@ class _Filling:
         room = []
         for name in names:
             payload = self._playbook.inspected[name]
-            unpacked = payload["meta"].get("unpacked_bytes", payload["size_bytes"])
+            unpacked = payload["meta"].get("unpacked_size_bytes", payload["size_bytes"])
             room.append(
                 {
                     "path": where or "/",

@@ -27,7 +27,8 @@ _SIZES = {
 _TIMES = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 SIZE_PATTERN = r"^\s*\d+(\.\d+)?\s*([KMGT]i?)?B\s*$"
 DURATION_PATTERN = r"^\s*\d+(\.\d+)?\s*(ms|s|m|h|d)\s*$"
-VERSION_PATTERN = r"^\s*(>=|<=|==|!=|>|<)\s*[0-9A-Za-z.+~:_-]+(\s*,\s*(>=|<=|==|!=|>|<)\s*[0-9A-Za-z.+~:_-]+)*\s*$"
+_ONE_VERSION = r"((>=|<=|==|!=|>|<)\s*)?[0-9A-Za-z][0-9A-Za-z.+~:_-]*"
+VERSION_PATTERN = rf"^\s*{_ONE_VERSION}(\s*,\s*{_ONE_VERSION})*\s*$"
 MODE_PATTERN = r"^[0-7]{3,4}$"
 DIGEST_PATTERN = r"^[0-9a-fA-F]{64}$"
 PACKAGE_PATTERN = r"^[a-z0-9][a-z0-9.+-]+(:[a-z0-9]+)?(=[0-9A-Za-z.+~:-]+)?$"
@@ -184,14 +185,14 @@ def duration(value: object) -> float:
 
 
 def path(value: object) -> str:
-    """An absolute path of the computer, POSIX or Windows, or one below the user's home (``~/…``), without ``..``."""
+    """An absolute path of the computer, POSIX or Windows, or one of the user's home (``~/…``); without ``..``."""
     text = string(value)
-    absolute = text.startswith(("/", "~/")) or re.match(r"[A-Za-z]:[\\/]|\\\\", text)
+    absolute = text.startswith(("/", "~/")) or text == "~" or re.match(r"[A-Za-z]:[\\/]|\\\\", text)
     if not absolute or "\0" in text or ".." in re.split(r"[\\/]", text):
         raise _refuse(
             value,
             Text("jalur mutlak tanpa '..'", "an absolute path without '..'"),
-            "/opt/kilat / C:\\Program Files\\Kilat",
+            "/opt/kilat / ~/kilat / C:\\Program Files\\Kilat",
         )
     return text
 
@@ -244,10 +245,12 @@ def group_pattern(value: object) -> str:
 
 
 def version_range(value: object) -> str:
-    """``>=12``, ``>=12,<14`` → the same without spaces; a bare version means exactly that one."""
+    """``>=12,<14`` → the same without spaces; a bare ``12`` means that one and all below it (12.7)."""
     if isinstance(value, str) and re.fullmatch(VERSION_PATTERN, value):
         return re.sub(r"\s+", "", value)
-    raise _refuse(value, Text("rentang versi", "a version range"), '">=12" / ">=12,<14" / "==12"')
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return string(value)  # says to quote it
+    raise _refuse(value, Text("rentang versi", "a version range"), '">=12" / ">=12,<14" / "12"')
 
 
 def url(value: object) -> str:

@@ -97,7 +97,7 @@ class _Account:
 
     def meta(self) -> dict[str, Any]:
         """As the plan's ``meta``."""
-        return {"unpacked_bytes": self.unpacked_bytes, "files": self.files, "top": sorted(self._top)[:TOP_LIMIT]}
+        return {"unpacked_size_bytes": self.unpacked_bytes, "files": self.files, "top": sorted(self._top)[:TOP_LIMIT]}
 
 
 def damaged(where: str, reason: str) -> DepotError:

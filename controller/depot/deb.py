@@ -20,17 +20,9 @@ from controller.text import Text
 
 CONTROL_LIMIT_BYTES = 1024 * 1024
 _FIELDS = (
-    "package",
-    "version",
-    "architecture",
-    "depends",
-    "pre-depends",
-    "maintainer",
-    "section",
-    "source",
-    "conflicts",
-    "breaks",
-)
+    "package", "version", "architecture", "maintainer", "section", "source",
+    "provides", "conflicts", "breaks", "replaces",
+)  # fmt: skip
 
 
 class _Part(io.RawIOBase):
@@ -72,7 +64,7 @@ def read_deb(path: Path, where: str) -> dict[str, Any]:
 
     Returns:
         ``package``, ``version``, ``architecture``, ``installed_size_bytes``, ``depends``, ``pre_depends``,
-        ``conffiles``, …; ``unpacked_bytes`` (what the files add up to) and ``files`` (how many).
+        ``conffiles``, …; ``unpacked_size_bytes`` (what the files add up to) and ``files`` (how many).
 
     Raises:
         DepotError: damaged, cut off, or no Debian package.
@@ -155,7 +147,7 @@ def _data(file: IO[bytes], member: tuple[str, int, int]) -> dict[str, Any]:
                     raise ValueError(f"> {UNPACKED_LIMIT_BYTES} B")
         while stream.read(1024 * 1024):  # so that the decoder sees its checksum
             pass
-    return {"unpacked_bytes": unpacked_bytes, "files": files}
+    return {"unpacked_size_bytes": unpacked_bytes, "files": files}
 
 
 def _raw(file: IO[bytes], member: tuple[str, int, int]) -> IO[bytes]:

@@ -37,7 +37,7 @@ class Inspection:
     format: str
     """``deb``, ``zip``, ``tar``, ``msi``, ``pe``, ``elf``, ``script``, ``rpm`` or ``other``."""
     meta: Mapping[str, Any] = field(default_factory=dict)
-    """Of a deb: the control data. Of an archive: ``unpacked_bytes``, ``files``, ``top``. Plain JSON."""
+    """Of a deb: the control data. Of an archive: ``unpacked_size_bytes``, ``files``, ``top``. Plain JSON."""
 
 
 def inspect(path: Path, *, name: str | None = None, where: str | None = None) -> Inspection:

@@ -13,7 +13,7 @@ from pydantic import Field
 from controller.playbook.actions import Action
 from controller.playbook.probes import Probe
 from controller.playbook.words import (
-    Architecture,
+    Architectures,
     Attempts,
     Bool,
     Count,
@@ -21,6 +21,7 @@ from controller.playbook.words import (
     Filled,
     Fixed,
     FixedName,
+    FixedNames,
     FixedRange,
     OneOrMany,
     Path,
@@ -35,9 +36,10 @@ class When(Strict):
     """The platform a variant is for."""
 
     os: Annotated[Any, choice("linux", "windows", "macos", fixed=True)]
-    distribution: FixedName | None = None
+    distribution: FixedNames | None = None
+    like: FixedNames | None = None
     version: FixedRange | None = None
-    arch: Architecture | None = None
+    arch: Architectures | None = None
 
 
 class Disk(Strict):
@@ -53,6 +55,13 @@ class Ram(Strict):
     at_least_bytes: Size = Field(alias="at_least")
 
 
+class Inodes(Strict):
+    """Files that can still be made at a path."""
+
+    path: Path
+    at_least: Count
+
+
 class Cpu(Strict):
     """Processors."""
 
@@ -63,7 +72,9 @@ class Requirements(Strict):
     """Step 4: what the computer must have."""
 
     disk_free: Annotated[list[Disk], OneOrMany()] | None = None
+    inodes: Annotated[list[Inodes], OneOrMany()] | None = None
     ram_total: Ram | None = None
+    ram_available: Ram | None = None
     cpu_count: Cpu | None = None
     ports_free: list[Port] | None = None
     commands: list[Filled] | None = None

@@ -56,6 +56,8 @@ class CommandProbe(Probing):
     stdout_matches: Pattern | None = None
     stderr_matches: Pattern | None = None
     contains: Filled | None = None
+    environment: dict[str, Argument] | None = None
+    directory: Path | None = None
 
 
 class ProcessProbe(Probing):

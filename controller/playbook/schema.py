@@ -18,6 +18,11 @@ WORDS: dict[str, Text] = {
     "when": Text("platform varian ini", "the platform of this variant"),
     "os": Text("linux, windows atau macos", "linux, windows or macos"),
     "distribution": Text("ID di /etc/os-release, misalnya debian", "ID in /etc/os-release, for example debian"),
+    "like": Text(
+        "keluarga distribusi (ID_LIKE), misalnya debian", "family of distributions (ID_LIKE), for example debian"
+    ),
+    "inodes": Text("berkas yang masih dapat dibuat", "files that can still be made"),
+    "ram_available": Text("memori yang masih tersedia", "memory still available"),
     "arch": Text("arsitektur prosesor, misalnya x86_64", "processor architecture, for example x86_64"),
     "requirements": Text("langkah 4: persyaratan", "step 4: requirements"),
     "disk_free": Text(

@@ -105,6 +105,8 @@ class OneOrMany:
 
 Statuses = Annotated[list[Status], OneOrMany(unwrap=True)]
 ExitCodes = Annotated[list[ExitCode], OneOrMany(unwrap=True)]
+FixedNames = Annotated[list[FixedName], OneOrMany(unwrap=True)]
+Architectures = Annotated[list[Architecture], OneOrMany(unwrap=True)]
 Arguments = Annotated[list[Argument], OneOrMany(unwrap=True)]
 
 
