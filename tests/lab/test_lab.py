@@ -270,7 +270,7 @@ def test_changed_host_key_is_shown(boot: Boot, lab: Lab) -> None:
     (host,) = boot(sshd="MaxStartups 3\nPasswordAuthentication no")
     assert "maxstartups 3:" in host.run(["sshd", "-T"]).stdout
     assert "passwordauthentication no" in host.run(["sshd", "-T"]).stdout
-    scan = ["ssh-keyscan", "-q", "-t", "ed25519", host.address]
+    scan = ["ssh-keyscan", "-t", "ed25519", host.address]
     before = lab.run_inside(scan).stdout
     assert before.split(maxsplit=1)[1].strip() == host.host_key
     host.change_host_key()
