@@ -388,10 +388,16 @@ class Procedure:
         """The state before the first effect, kept in the run's folder; once."""
         if self.ledger.snapshot_before is not None:
             return
+        from agent.leftovers import Contents
         from agent.rollback import baseline, save
 
-        state = snapshot.take(self.host, self.variant.get("watch", []))
-        digest = save(os.path.join(self.folder, "before.json"), {"snapshot": state, "baseline": baseline(self)})
+        contents = Contents(self.folder)
+        state = snapshot.take(self.host, self.variant.get("watch", []), contents=contents)
+        contents.save()
+        digest = save(
+            os.path.join(self.folder, "before.json"),
+            {"snapshot": state, "contents": contents.index, "baseline": baseline(self)},
+        )
         self.note(
             "snapshot",
             durable=True,
@@ -428,7 +434,7 @@ class Procedure:
         row = probe(spec, self.host, since)
         self.note("probe", step=step, section=section, index=index, **row)
         if row["verdict"] != "passed":
-            raise StepFailed(step, row["reason"] or row["title"])
+            raise StepFailed(step, about(row["title"], row["reason"]))
 
     def look(self, spec: dict[str, Any]) -> Detection:
         """What an action finds, without a record."""
@@ -485,7 +491,7 @@ class Procedure:
             (r["mono"] for r in reversed(self.journal.records) if r["type"] == "step_started" and r["step"] == step),
             None,
         )
-        record = {"step": step, "visit": self.ledger.visits(step), "result": result, "reason": reason}
+        record: dict[str, Any] = {"step": step, "visit": self.ledger.visits(step), "result": result, "reason": reason}
         from agent.journal import mono
 
         self.note("step_ended", seconds=round(mono() - began, 3) if began is not None else 0, **record)
@@ -513,6 +519,11 @@ class Procedure:
             seconds=round(mono() - began["mono"], 3) if began else 0,
             cpu_seconds=round(self.ledger.cpu_seconds + times.user + times.system, 3),
         )
+
+
+def about(title: dict[str, str], reason: dict[str, str] | None) -> dict[str, str]:
+    """A reason, with what it is the reason of."""
+    return text(f"{title['id']}: {reason['id']}", f"{title['en']}: {reason['en']}") if reason else title
 
 
 def join(reasons: list[dict[str, str]]) -> dict[str, str] | None:

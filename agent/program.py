@@ -52,7 +52,7 @@ def run(
     Output goes to files, not pipes, so that a daemon which keeps the descriptors open cannot hold us.
 
     Args:
-        argv: the program and its arguments.
+        argv: the program and its arguments; ``~/`` at the beginning of one is the home of whoever we are.
         timeout_s: after this the program's whole process group is killed.
         environment: added to a small, fixed environment (C.UTF-8, a full PATH).
         directory: where it runs.
@@ -70,10 +70,11 @@ def run(
         if name in os.environ:
             env[name] = os.environ[name]
     env.update(environment or {})
+    argv = [os.path.expanduser(part) if part.startswith("~/") else part for part in argv]
     began = time.monotonic()
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         child = subprocess.Popen(
-            list(argv),
+            argv,
             stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
             stdout=out,
             stderr=err,

@@ -12,11 +12,13 @@ import time
 
 from agent import snapshot
 from agent.actions import ActionFailed, action
+from agent.leftovers import Contents, Sweep, windows_of
 from agent.probes import probe
 from agent.protocol import text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, Sequence
 
     from agent.procedure import Procedure
@@ -105,6 +107,12 @@ def prove(procedure: Procedure, troubles: list[dict[str, str]]) -> dict[str, Any
         verdict = "failed" if troubles or procedure.ledger.effects else "clean"
         return {"verdict": verdict, "residue": [], "restored": None, "reason": first(troubles)}
     state, residue = settle(procedure, before["snapshot"])
+    if residue:
+        contents = Contents(procedure.folder, before["contents"])
+        sweep = Sweep(procedure.host, os.path.join(procedure.folder, "keep", "leftovers"), contents)
+        windows = windows_of(procedure.journal.records)
+        swept(procedure, lambda: sweep.rollback(residue, before["snapshot"], windows))
+        state, residue = settle(procedure, before["snapshot"])
     digest = save(os.path.join(procedure.folder, "after.json"), {"snapshot": state})
     procedure.note("snapshot", step=8, when="after", digest=digest, counts=snapshot.counts(state), **state["notes"])
     broken = ask_again(procedure, before["baseline"]["probes"])
@@ -116,6 +124,25 @@ def prove(procedure: Procedure, troubles: list[dict[str, str]]) -> dict[str, Any
         reason = text(f"masih tersisa: {names}", f"left over: {names}")
         return {"verdict": "residue", "residue": residue, "restored": restored, "reason": reason}
     return {"verdict": "clean", "residue": [], "restored": restored, "reason": None}
+
+
+def swept(procedure: Procedure, work: Callable[[], dict[str, list[str]]]) -> None:
+    """Sweep, between an intent and an effect as everything that changes the computer."""
+    title = text("Membersihkan yang ditinggalkan pemasang", "Clear away what the installer left behind")
+    number = 1 + max((r["effect"] for r in procedure.journal.records if r["type"] == "intent"), default=0)
+    about = {"effect": number, "verb": "undo", "section": "leftovers", "index": 0, "kind": "leftovers", "title": title}
+    procedure.note("intent", durable=True, step=8, undo=None, **about)
+    began = time.monotonic()
+    trouble, evidence = None, {}
+    try:
+        evidence = work()
+    except OSError as error:
+        trouble = text(f"tidak dapat dibersihkan: {error}", f"cannot be cleared away: {error}")
+    result = "failed" if trouble else "changed"
+    seconds = round(time.monotonic() - began, 3)
+    procedure.note(
+        "effect", durable=True, step=8, result=result, evidence=evidence, reason=trouble, seconds=seconds, **about
+    )
 
 
 def settle(procedure: Procedure, before: snapshot.Snapshot) -> Any:
@@ -170,7 +197,8 @@ def keep_record(procedure: Procedure) -> None:
     path = record_path(procedure)
     kept = load(path) or {"runs": []}
     kept["runs"] = [run for run in kept["runs"] if run["folder"] != procedure.folder]
-    kept["runs"].append({"folder": procedure.folder, "changes": changes, "effects": log(procedure)})
+    added = {row["name"]: state["files"][row["name"]][8] for row in changes if row["name"] in state["files"]}
+    kept["runs"].append({"folder": procedure.folder, "changes": changes, "contents": added, "effects": log(procedure)})
     kept["software"] = procedure.plan["software"]
     kept["probes"] = procedure.section("test") + procedure.section("verify")
     digest = save(path, kept)
@@ -205,7 +233,9 @@ def uninstall(procedure: Procedure) -> None:
         return
     procedure.gate()
     procedure.begin_step(8)
-    runs = kept["runs"] if kept else [{"folder": None, "changes": [], "effects": foreign_log(procedure)}]
+    runs = (
+        kept["runs"] if kept else [{"folder": None, "changes": [], "contents": {}, "effects": foreign_log(procedure)}]
+    )
     before = load(os.path.join(procedure.folder, "before.json"))
     if before is None:
         before = {"snapshot": snapshot.take(procedure.host, procedure.variant.get("watch", [])), "baseline": {}}
@@ -284,8 +314,16 @@ def prove_removal(
     residue: list[dict[str, str]] = []
     if earlier:
         touched = {(row["kind"], row["name"]) for run in runs for row in run["changes"]}
-        _, left = settle(procedure, earlier["snapshot"])
+        state, left = settle(procedure, earlier["snapshot"])
         residue = [row for row in left if (row["kind"], row["name"]) in touched]
+        if residue:
+            installed = {path: content for run in runs for path, content in run["contents"].items()}
+            sweep = Sweep(
+                procedure.host, os.path.join(procedure.folder, "keep", "leftovers"), Contents(procedure.folder)
+            )
+            swept(procedure, lambda: sweep.removal(residue, state, installed))
+            _, left = settle(procedure, earlier["snapshot"])
+            residue = [row for row in left if (row["kind"], row["name"]) in touched]
     still = [s for s in procedure.section("install") if procedure.look(s).state == "present"]
     residue += [{"kind": s["kind"], "name": action(s["kind"]).title(s)["en"], "change": "added"} for s in still]
     digest = save(os.path.join(procedure.folder, "after.json"), {"snapshot": now})

@@ -1,7 +1,8 @@
 """The state of the computer before and after, and the difference between two.
 
 Seven kinds are compared: packages with versions, services, listening ports, users, groups, schedules (cron and timers),
-and files (type, mode, owner, content) under ``WATCHED`` and the playbook's ``watch``. A snapshot is plain JSON.
+and files (type, mode, owner, content) under ``WATCHED``, ``WATCHED_LAST`` and the playbook's ``watch``. A snapshot is
+plain JSON.
 """
 
 from __future__ import annotations
@@ -16,13 +17,16 @@ if TYPE_CHECKING:
     from typing import Any, Dict, Sequence
 
     from agent.host import Host
+    from agent.leftovers import Contents
 
     Snapshot = Dict[str, Dict[str, Any]]
 
 KINDS = ("packages", "services", "ports", "users", "groups", "schedules", "files")
 SINGULAR = dict(zip(KINDS, ("package", "service", "port", "user", "group", "schedule", "file")))
 
-WATCHED = ("/etc", "/opt", "/usr/local", "/usr/lib/systemd/system", "/lib/systemd/system", "/run/systemd/system")
+WATCHED = ("/etc", "/usr/lib/systemd/system", "/lib/systemd/system", "/run/systemd/system")
+WATCHED_LAST = ("/usr/local", "/opt")
+"""Where large software lies: read when all else has been, so that it does not use up what is hashed."""
 SCHEDULES = (
     "/etc/crontab",
     "/etc/cron.d",
@@ -50,8 +54,8 @@ NOISE = frozenset(
 """Files that change by themselves or only mirror what is compared elsewhere."""
 
 SMALL_FILE_BYTES = 256 * 1024
-HASH_BUDGET_BYTES = 512 * 1024 * 1024
-"""Content beyond this total is compared by size and times; the snapshot says how many files that concerns."""
+HASH_BUDGET_BYTES = 64 * 1024 * 1024
+"""Content beyond this total is compared by size and time of change; the snapshot says how many files that concerns."""
 UNIT_TYPES = (".service", ".timer", ".socket")
 UNIT_FOLDERS = (
     "/etc/systemd/system",
@@ -62,13 +66,16 @@ UNIT_FOLDERS = (
 )
 
 
-def take(host: Host, watch: Sequence[str] = (), *, before: Snapshot | None = None) -> Snapshot:
+def take(
+    host: Host, watch: Sequence[str] = (), *, before: Snapshot | None = None, contents: Contents | None = None
+) -> Snapshot:
     """The state now.
 
     Args:
         host: this computer.
-        watch: folders or files of the playbook, compared beside ``WATCHED``.
+        watch: folders or files of the playbook, compared beside our own.
         before: an earlier snapshot: a file untouched since, by its inode, size and times, is not read again.
+        contents: where the content of small files of the system's configuration is kept, to be restored.
     """
     listing = start_listing(host)
     state: Snapshot = {
@@ -79,8 +86,10 @@ def take(host: Host, watch: Sequence[str] = (), *, before: Snapshot | None = Non
         "groups": accounts("/etc/group", (2, 3)),
         "ports": {f"{s.protocol} {s.address}:{s.port}": "" for s in host.listening() if is_lasting(s.protocol, s.port)},
     }
-    reader = FileReader((before or {}).get("files", {}))
-    for path in dict.fromkeys(os.path.realpath(os.path.expanduser(p)) for p in (*WATCHED, *SCHEDULES, *watch)):
+    reader = FileReader((before or {}).get("files", {}), contents)
+    for path in dict.fromkeys(
+        os.path.realpath(os.path.expanduser(p)) for p in (*WATCHED, *SCHEDULES, *watch, *WATCHED_LAST)
+    ):
         reader.read(path)
     state["files"] = reader.files
     state["schedules"] = {p: row[-1] for p, row in reader.files.items() if is_schedule(p)}
@@ -95,10 +104,11 @@ class FileReader:
     ``type`` is f, d, l or o; ``content`` is the SHA-256 of a file, the target of a link, "" for the rest.
     """
 
-    def __init__(self, known: dict[str, Any]) -> None:
+    def __init__(self, known: dict[str, Any], contents: Contents | None = None) -> None:
         self.files: dict[str, list[Any]] = {}
         self.unhashed = 0
         self._known = known
+        self._contents = contents
         self._left_bytes = HASH_BUDGET_BYTES
 
     def read(self, path: str) -> None:
@@ -161,12 +171,16 @@ class FileReader:
                 return sha256_of_file(path)
             fd = os.open(path, os.O_RDONLY)
             try:
-                return str(sha256(os.read(fd, SMALL_FILE_BYTES)).hexdigest())
+                data = os.read(fd, SMALL_FILE_BYTES)
             finally:
                 os.close(fd)
         except OSError:
             self.unhashed += 1
             return ""
+        digest = str(sha256(data).hexdigest())
+        if self._contents is not None and not path.startswith(WATCHED_LAST):
+            self._contents.add(digest, data)
+        return digest
 
 
 def accounts(path: str, columns: Sequence[int]) -> dict[str, str]:
@@ -279,9 +293,3 @@ def digest(state: Snapshot) -> str:
     compared = {kind: state.get(kind, {}) for kind in KINDS if kind != "files"}
     compared["files"] = {path: [*row[:4], row[8]] for path, row in state.get("files", {}).items()}
     return str(sha256(json.dumps(compared, sort_keys=True).encode("utf-8", "surrogateescape")).hexdigest())
-
-
-def without(rows: list[dict[str, str]], expected: list[dict[str, str]]) -> list[dict[str, str]]:
-    """The rows that are not among the expected ones (by kind and name)."""
-    names = {(row["kind"], row["name"]) for row in expected}
-    return [row for row in rows if (row["kind"], row["name"]) not in names]
