@@ -9,7 +9,7 @@ from __future__ import annotations
 from controller.errors import InventoryError
 from controller.text import Text
 from controller.transport.base import Channel, Endpoint, Options, Transport
-from controller.transport.boot import BootChannel, boot_command, launch
+from controller.transport.bootstrap import BootChannel, boot_command, launch
 
 __all__ = [
     "BootChannel",

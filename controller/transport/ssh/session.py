@@ -9,7 +9,7 @@ rest with UNIMPLEMENTED, and another method may be tried.
 
 What is used of paramiko beyond its documented face stands in this file only: ``_send_message``, ``_next_channel``,
 ``_channels``, ``Channel._set_transport`` and ``Channel._set_window``, as ``open_channel`` uses them; the two tables of
-handlers; and ``Channel._check_add_window``, as ``recv_stderr`` uses it.
+handlers; ``Channel._check_add_window``, as ``recv_stderr`` uses it; ``_parse_debug``.
 """
 
 from __future__ import annotations
@@ -194,6 +194,9 @@ class Session(paramiko.Transport):  # type: ignore[misc]  # paramiko has no type
             adjustment.add_int(channel.remote_chanid)
             adjustment.add_int(taken_bytes)
             self._send_message(adjustment)
+
+    def _parse_debug(self, message: Any) -> None:
+        """OpenSSH tells which line let us in; making that printable costs more than checking a signature."""
 
     def drop(self) -> None:
         """Ends the connection at once; the reading thread wakes up by it."""
