@@ -75,6 +75,7 @@ ARC = Text("Cabang", "Branch")
 WAY_BACK = Text("Pengembalian", "The way back")
 OTHER = Text("Catatan lain", "Other record")
 VERBS = {"apply": Text("dikerjakan", "done"), "undo": Text("dibatalkan", "undone")}
+UNDONE = Text("dikembalikan", "taken back")
 
 TABLES = {
     "payloads": (

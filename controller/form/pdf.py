@@ -12,8 +12,9 @@ from typing import Any
 
 from controller.errors import FormError, InputError
 from controller.form import labels, wording
+from controller.form.annex import Table
 from controller.form.model import Form
-from controller.form.sheet import Sheet, Table, sheet
+from controller.form.sheet import Sheet, sheet
 from controller.settings import Letterhead
 from controller.text import Language, Text
 

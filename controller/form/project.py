@@ -29,7 +29,7 @@ _KNOWN_TYPES = frozenset((
     "run_opened", "form_opened", "step_started", "step_ended", "payload_inspected", "location_chosen", "notice",
     "connected", "pushed", "line_lost", "resumed", "decided", "signed", "host_ended", "run_ended", "agent_started",
     "facts", "variant_chosen", "requirement", "detected", "intent", "effect", "probe", "snapshot", "loop", "decision",
-    "rollback", "removed", "waiting",
+    "rollback", "removed", "waiting", "detached",
 ))
 # fmt: on
 
@@ -167,8 +167,9 @@ def _answer(evidence: object) -> str:
     for name, value in evidence.items():
         if value in (None, "", [], {}):
             continue
-        if isinstance(value, list) and all(isinstance(item, Mapping) for item in value):
-            lines.extend(_answer(item) for item in value)
+        nested = [value] if isinstance(value, Mapping) else value
+        if isinstance(nested, list) and all(isinstance(item, Mapping) for item in nested):
+            lines.extend(_answer(item) for item in nested)
             continue
         if name == "argv" and isinstance(value, list):
             lines.append("$ " + " ".join(map(str, value)))

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from controller import sop
 from controller.form import labels, wording
+from controller.form.annex import Table, tables_of
 from controller.form.json import digest
 from controller.form.keys import fingerprint
-from controller.form.model import Form, Row, Signature
-from controller.form.sign import is_valid
+from controller.form.model import Form, Row
+from controller.form.notes import holds, notes_of, remarks_of
 from controller.settings import Letterhead
 from controller.text import Language, Text
 
-_NAMED = 3
-"""So many things are named in a row of the table; how many more there are is said in a word."""
 _NOTE_LIMIT = 160
 """Characters of a note in a row: the table stays on its page. The remarks and the annex have the whole sentence."""
 
@@ -36,16 +34,6 @@ class Line:
     tone: str
     """``good``, ``bad``, ``open`` or ``plain``: what colour may stress, never what it alone says."""
     notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of the annex; the last column of a row is a verdict with a tone."""
-
-    title: str
-    heads: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    tones: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -125,8 +113,8 @@ def sheet(
         ),
         outcome=say(wording.word(wording.OUTCOMES, form.outcome)),
         tone=outcome_tone(form.outcome),
-        remarks=tuple((say(caption), say(text)) for caption, text in _remarks(form)),
-        tables=tuple(table for table in _tables(form, say) if table.rows),
+        remarks=tuple((say(caption), say(text)) for caption, text in remarks_of(form)),
+        tables=tuple(table for table in tables_of(form, say) if table.rows),
         boxes=boxes,
         signed_on=", ".join(part for part in (head.place, day) if part) if day else "",
         digest=digest(form),
@@ -177,7 +165,7 @@ def _line(row: Row, form: Form, language: Language, zone: wording.Zone) -> Line:
         clock="–".join(dict.fromkeys(times)),
         result=result.say(language) + visited,
         tone=tone,
-        notes=tuple(_short(note.say(language)) for note in _notes(row, form) if note.id),
+        notes=tuple(_short(note.say(language)) for note in notes_of(row, form) if note.id),
     )
 
 
@@ -194,7 +182,7 @@ def _result(row: Row, form: Form) -> tuple[Text, str]:
     if no == 8 and row.visits and form.rollback and form.rollback.verdict != "clean":
         return labels.TAKEN_BACK[form.rollback.verdict == "residue"], "bad"
     if no in (12, 13) and row.result == "ok":
-        signed = any(_holds(form, signature) for signature in form.signatures)
+        signed = any(holds(form, signature) for signature in form.signatures)
         return (labels.DONE_SIGNED, "good") if signed else (labels.DONE_UNSIGNED, "open")
     match row.result:
         case "ok":
@@ -209,246 +197,13 @@ def _result(row: Row, form: Form) -> tuple[Text, str]:
             return labels.NOT_OK.get(no, wording.word(wording.RESULTS, other)), "bad"
 
 
-def _holds(form: Form, signature: Signature) -> bool:
-    return is_valid(form.number, signature, digest(form))
-
-
-def _notes(row: Row, form: Form) -> list[Text]:
-    """What a row says beside its result: the reason first, then the evidence in short. The annex has all of it."""
-    notes = [row.reason] if row.reason and row.step.no != 9 else []
-    maker = _NOTES.get(row.step.no)
-    if maker:
-        notes += maker(row, form)
-    else:
-        notes += row.evidence[:_NAMED]
-    return list(dict.fromkeys(notes))
-
-
-def _inspected(_: Row, form: Form) -> list[Text]:
-    if not form.payloads:
-        return []
-    files = _listed([Text(p.file or p.name, p.file or p.name) for p in form.payloads])
-    size = wording.size(sum(p.size_bytes or 0 for p in form.payloads))
-    return [Text(f"{files.id}; {size.id}; SHA-256 dicatat", f"{files.en}; {size.en}; SHA-256 recorded")]
-
-
-def _required(_: Row, form: Form) -> list[Text]:
-    verdicts = [requirement.verdict for requirement in form.requirements]
-    if not verdicts:
-        return []
-    met, unsure = verdicts.count("met"), verdicts.count("unknown")
-    note = Text(f"{met} dari {len(verdicts)} persyaratan terpenuhi", f"{met} of {len(verdicts)} requirements met")
-    if unsure:
-        note = Text(f"{note.id}, {unsure} tidak dapat dipastikan", f"{note.en}, {unsure} could not be told")
-    return [note]
-
-
-def _changed(row: Row, form: Form) -> list[Text]:
-    done = [c.title for c in form.changes if c.step == row.step.no and c.result != "unchanged" and c.verb == "apply"]
-    if done:
-        return [_listed(list(dict.fromkeys(done)))]
-    if row.result == "ok" and form.mode == "install":
-        return [Text("sudah sesuai, tidak ada yang diubah", "already right, nothing changed")]
-    return []
-
-
-def _tested(row: Row, form: Form) -> list[Text]:
-    asked = [test for test in form.tests if test.step == row.step.no]
-    if not asked:
-        return []
-    last = [test for test in asked if test.visit == asked[-1].visit]
-    passed = sum(test.verdict == "passed" for test in last)
-    return [Text(f"{passed} dari {len(last)} pengujian lulus", f"{passed} of {len(last)} tests passed")]
-
-
-def _decided(_: Row, form: Form) -> list[Text]:
-    decision = form.decision
-    if decision is None:
-        return []
-    what = labels.CONFIGURE.get(decision.configure, labels.DECISION_OPEN)
-    by = decision.by
-    who = Text(f", oleh {by}", f", by {by}") if by not in ("", "playbook") else Text("", "")
-    why = decision.reason
-    return [
-        Text(
-            what.id + who.id + (f": {why.id}" if why else ""),
-            what.en + who.en + (f": {why.en}" if why else ""),
-        )
-    ]
-
-
-def _taken_back(_: Row, form: Form) -> list[Text]:
-    if form.rollback is None:
-        return []
-    left = len(form.rollback.residue)
-    restored = form.rollback.restored
-    return [
-        *([Text(f"{left} sisa, lihat lampiran", f"{left} left behind, see the annex")] if left else []),
-        *([Text(f"versi {restored} dipasang kembali", f"version {restored} put back")] if restored else []),
-    ]
-
-
-def _signed(row: Row, form: Form) -> list[Text]:
-    if row.result != "ok":
-        return []
-    return [Text(s.name, s.name) for s in form.signatures if _holds(form, s)]
-
-
-_NOTES: dict[int, Callable[[Row, Form], list[Text]]] = {
-    1: _inspected,
-    4: _required,
-    5: _changed,
-    6: lambda row, form: [*_changed(row, form), *_tested(row, form)],
-    7: _tested,
-    8: _taken_back,
-    9: _decided,
-    10: _changed,
-    11: _tested,
-    12: _signed,
-    13: _signed,
-}
-
-
-def _listed(titles: Sequence[Text]) -> Text:
-    """The first few by name, the others by number."""
-    shown, more = titles[:_NAMED], len(titles) - _NAMED
-    id, en = "; ".join(title.id for title in shown), "; ".join(title.en for title in shown)
-    return Text(f"{id}; dan {more} lainnya", f"{en}; and {more} more") if more > 0 else Text(id, en)
-
-
-def _way_back(form: Form) -> Text:
-    assert form.rollback is not None  # noqa: S101 - for the type checker: asked only where there is one
-    said = wording.word(wording.ROLLBACKS, form.rollback.verdict)
-    if form.rollback.residue:
-        left = _listed(
-            [
-                Text(
-                    f"{wording.word(wording.RESIDUE_KINDS, item.kind).id} {item.name}",
-                    f"{wording.word(wording.RESIDUE_KINDS, item.kind).en} {item.name}",
-                )
-                for item in form.rollback.residue
-            ]
-        )
-        said = Text(f"{said.id}: {left.id}", f"{said.en}: {left.en}")
-    if form.rollback.restored:
-        version = form.rollback.restored
-        said = Text(f"{said.id}; versi {version} dipasang kembali", f"{said.en}; version {version} put back")
-    return said
-
-
-def _remarks(form: Form) -> list[tuple[Text, Text]]:
-    """What a reader must not have to look for: why it ended so, who decided, what was gone through again."""
-    remarks = []
-    if form.reason:
-        remarks.append((labels.REASON, form.reason))
-    if form.decision is not None and form.decision.by not in ("", "playbook"):
-        remarks.append((labels.DECISION, _decided(form.steps[8], form)[0]))
-    for arc in form.arcs:
-        if arc.to != 10:
-            continue  # the way on, and the way back over 8 to 1, are told by the rows and by the outcome
-        reason = arc.reasons[-1] if arc.reasons else Text("", "")
-        remarks.append(
-            (
-                labels.ARC,
-                Text(
-                    f"langkah {arc.step} → {arc.to}, {arc.count} kali: {reason.id}",
-                    f"step {arc.step} → {arc.to}, {arc.count} times: {reason.en}",
-                ),
-            )
-        )
-    if form.rollback:
-        remarks.append((labels.WAY_BACK, _way_back(form)))
-    remarks += [(labels.OTHER, Text(str(event["type"]), str(event["type"]))) for event in form.others]
-    return remarks
-
-
-def _tables(form: Form, say: Callable[[Text], str]) -> list[Table]:
-    """The annex: everything the rows only count."""
-
-    def table(name: str, rows: list[tuple[tuple[str, ...], str]]) -> Table:
-        title, *heads = labels.TABLES[name]
-        return Table(say(title), tuple(map(say, heads)), tuple(row for row, _ in rows), tuple(tone for _, tone in rows))
-
-    def because(title: Text, reason: Text | None) -> str:
-        return f"{say(title)} ({say(reason)})" if reason else say(title)
-
-    tones = {"met": "good", "passed": "good", "unknown": "open", "changed": "good", "unchanged": "plain"}
-    return [
-        table(
-            "payloads",
-            [
-                (
-                    (p.file or p.name, p.product, say(wording.size(p.size_bytes)) if p.size_bytes else "", p.digest),
-                    "plain",
-                )
-                for p in form.payloads
-            ],
-        ),
-        table(
-            "requirements",
-            [
-                (
-                    (because(r.title, r.reason), r.needed, r.found, say(wording.word(wording.VERDICTS, r.verdict))),
-                    tones.get(r.verdict, "bad"),
-                )
-                for r in form.requirements
-            ],
-        ),
-        table(
-            "tests",
-            [
-                (
-                    (
-                        str(t.step) + (f" ({t.visit}×)" if t.visit > 1 else ""),
-                        because(t.title, t.reason if t.verdict != "passed" else None),
-                        t.needed,
-                        t.found,
-                        say(wording.word(wording.VERDICTS, t.verdict)),
-                    ),
-                    tones.get(t.verdict, "bad"),
-                )
-                for t in form.tests
-            ],
-        ),
-        table(
-            "changes",
-            [
-                (
-                    (
-                        str(c.step),
-                        because(c.title, c.reason),
-                        say(labels.VERBS.get(c.verb, Text(c.verb, c.verb))),
-                        say(wording.word(wording.EFFECTS, c.result)),
-                    ),
-                    tones.get(c.result, "bad"),
-                )
-                for c in form.changes
-            ],
-        ),
-        table(
-            "residue",
-            [
-                (
-                    (
-                        say(wording.word(wording.RESIDUE_KINDS, r.kind)),
-                        r.name,
-                        say(wording.word(wording.CHANGES, r.change)),
-                    ),
-                    "bad",
-                )
-                for r in (form.rollback.residue if form.rollback else ())
-            ],
-        ),
-    ]
-
-
 def _boxes(form: Form, language: Language, zone: wording.Zone) -> tuple[Box, ...]:
     """User, Staf TI and Sub Koordinator side by side; no user signs for the data centre."""
     roles = [a for a in sop.Actor if a is not sop.Actor.USER or form.location is sop.Location.USER]
     boxes = []
     for role in roles:
         own = [signature for signature in form.signatures if signature.role == role.value]
-        signature = next((s for s in own if _holds(form, s)), own[-1] if own else None)
+        signature = next((s for s in own if holds(form, s)), own[-1] if own else None)
         boxes.append(
             Box(
                 caption=labels.CAPTIONS[role].say(language),
@@ -456,7 +211,7 @@ def _boxes(form: Form, language: Language, zone: wording.Zone) -> tuple[Box, ...
                 name=signature.name if signature else "",
                 signed_at=wording.moment(signature.at, zone, language) if signature else "",
                 fingerprint=fingerprint(signature.key) if signature else "",
-                is_broken=bool(signature and not _holds(form, signature)),
+                is_broken=bool(signature and not holds(form, signature)),
             )
         )
     return tuple(boxes)

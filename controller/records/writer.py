@@ -51,9 +51,11 @@ class Writer:
         """Hands in one record; it is on disk after the next ``flush`` at the latest.
 
         Raises:
-            RecordError: an earlier record could not be stored.
+            RecordError: an earlier record could not be stored, or the writer is closed.
         """
         self._check()
+        if self._closed:
+            raise RecordError(Text("pencatatan sudah ditutup", "the record has been closed"))
         self._queue.put(record)
 
     def flush(self) -> None:

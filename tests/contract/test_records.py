@@ -273,6 +273,8 @@ def test_the_writer_stores_what_many_threads_hand_in(store: Store) -> None:
         assert len(store.events(run=RUN)) == 800
         writer.put(agent(101))
     assert len(store.events(run=RUN)) == 801
+    with pytest.raises(RecordError, match="closed"):
+        writer.put(agent(102))
 
 
 def test_a_store_that_fails_stops_everything(url: str) -> None:
