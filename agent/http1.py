@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 HEAD_LIMIT_BYTES = 64 * 1024
 BODY_LIMIT_BYTES = 1024 * 1024
 CHUNK_LINE_LIMIT_BYTES = 4096
+INTERIM_LIMIT = 8
 
 
 class HttpFailed(Exception):
@@ -232,10 +233,12 @@ class Reader:
             HttpFailed: it is not HTTP, or breaks off.
             OSError: the line does, or the time is over.
         """
-        while True:
+        for _ in range(INTERIM_LIMIT + 1):
             status, headers = self.head()
             if status >= 200:
                 break
+        else:
+            raise HttpFailed("jawabannya tidak kunjung selesai", "its answer only ever says to wait")
         if method.upper() == "HEAD" or status in (204, 304):
             return Response(status, headers, b"", truncated=False)
         if "chunked" in headers.get("transfer-encoding", "").lower():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -95,11 +96,7 @@ def age_s(process: Process) -> float | None:
     """How long a process has been running, in seconds; None where that cannot be told."""
     if not sys.platform.startswith("linux"):
         return None
-    try:
-        uptime = float(content_of(f"{PROC}/uptime").split()[0])
-    except (OSError, ValueError, IndexError):
-        return None
-    return max(0.0, uptime - int(process.started) / os.sysconf("SC_CLK_TCK"))
+    return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - int(process.started) / os.sysconf("SC_CLK_TCK"))
 
 
 def user_of(process: Process) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from agent.actions import ActionFailed
 from agent.probes import Answer
 from agent.protocol import text
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from agent.host.services import Service
 
 LOOK_AGAIN_S = 0.1
+RESTARTED_PATIENCE_S = 10.0
 UP = ("active", "reloading")
 
 
@@ -28,55 +30,72 @@ def title(spec: dict[str, Any]) -> dict[str, str]:
 def ask(spec: dict[str, Any], host: Host, since: dict[str, Any]) -> Answer:
     """Read the service; where it must stay up, watch its main process until it is old enough."""
     needed = needed_of(spec)
-    service = host.services.read(spec["name"])
-    if not service.known and wanted_state(spec) != "stopped":
-        reason = text(
-            f"layanan {spec['name']} tidak dikenal di komputer ini", f"there is no service {spec['name']} here"
-        )
-        return Answer("failed", needed=needed, found="-", reason=reason)
+    try:
+        service = host.services.read(spec["name"])
+        patience_s = patience_of(spec, service, since)
+        if service.active not in UP or service.active_for_s >= patience_s:
+            return judge(spec, service, needed)
+        former, service = service, after_watching(spec["name"], service, patience_s, host)
+    except ActionFailed as failure:
+        return Answer("unknown", needed=needed, found="?", reason=failure.reason)
+    if not is_same(former, service):
+        reason = not_stable(service, patience_s)
+        return Answer("failed", needed=needed, found=found_of(service), reason=reason, final=True)
+    return judge(spec, service, needed)
+
+
+def patience_of(spec: dict[str, Any], service: Service, since: dict[str, Any]) -> float:
+    """How old the service must be, in seconds; 0 where it need not stay up.
+
+    One that dies every few seconds is up whenever it is looked at. So where the manager has had to start it again since
+    the run began, it must stand for longer before it is believed.
+    """
     stable_for_s = float(spec.get("stable_for_s") or 0)
-    if (
-        wanted_state(spec) == "running"
-        and stable_for_s
-        and service.active in UP
-        and service.active_for_s < stable_for_s
-    ):
-        former, service = service, after_watching(spec["name"], service, stable_for_s, host)
-        if not is_same(former, service):
-            return Answer(
-                "failed", needed=needed, found=found_of(service), reason=not_stable(service, stable_for_s), final=True
-            )
-    return judge(spec, service, needed, since)
+    if wanted_state(spec) != "running" or not stable_for_s:
+        return 0.0
+    began_at = since.get("at")
+    if service.restarts and began_at is not None and service.active_for_s < time.time() - float(began_at):
+        return max(RESTARTED_PATIENCE_S, 4 * stable_for_s)
+    return stable_for_s
 
 
-def judge(spec: dict[str, Any], service: Service, needed: str, since: dict[str, Any]) -> Answer:
+def judge(spec: dict[str, Any], service: Service, needed: str) -> Answer:
     """A service as read, against what was asked."""
-    found = found_of(service)
-    state = wanted_state(spec)
-    if state == "running" and service.active not in UP:
-        return Answer("failed", needed=needed, found=found, reason=not_running(spec["name"], service))
-    if state == "stopped" and service.known and service.active not in ("inactive", "failed"):
-        reason = text(
-            f"layanan {spec['name']} masih {service.active}", f"service {spec['name']} is still {service.active}"
-        )
+    reason, found = state_reason(spec, service), found_of(service)
+    if reason is not None:
         return Answer("failed", needed=needed, found=found, reason=reason)
-    if state == "running" and spec.get("stable_for_s") and service.restarts and began_after(service, since):
-        # One that dies every few seconds is up whenever it is looked at; the manager's counter tells.
-        return Answer("failed", needed=needed, found=found, reason=keeps_restarting(service), final=True)
-    enabled = spec.get("enabled")
-    if enabled is not None and service.enabled is None:
+    enabled, name = spec.get("enabled"), spec["name"]
+    if enabled is None or service.enabled is bool(enabled):
+        return Answer("passed", needed=needed, found=found)
+    if service.enabled is None:
         reason = text(
-            f"tidak dapat diketahui apakah {spec['name']} dijalankan saat komputer menyala",
-            f"cannot be told whether {spec['name']} starts with the computer",
+            f"tidak dapat diketahui apakah {name} dijalankan saat komputer menyala",
+            f"cannot be told whether {name} starts with the computer",
         )
         return Answer("unknown", needed=needed, found=found, reason=reason, final=True)
-    if enabled is not None and service.enabled is not bool(enabled):
-        reason = text(
-            f"layanan {spec['name']} {'tidak ' if enabled else ''}dijalankan saat komputer menyala",
-            f"service {spec['name']} {'does not start' if enabled else 'starts'} with the computer",
+    reason = text(
+        f"layanan {name} {'tidak ' if enabled else ''}dijalankan saat komputer menyala",
+        f"service {name} {'does not start' if enabled else 'starts'} with the computer",
+    )
+    return Answer("failed", needed=needed, found=found, reason=reason)
+
+
+def state_reason(spec: dict[str, Any], service: Service) -> dict[str, str] | None:
+    """Why its state is not as asked; None where it is."""
+    state, name = wanted_state(spec), spec["name"]
+    if state == "stopped":
+        if not service.known or service.active in ("inactive", "failed"):
+            return None
+        return text(f"layanan {name} masih {service.active}", f"service {name} is still {service.active}")
+    if not service.known:
+        return text(f"layanan {name} tidak dikenal di komputer ini", f"there is no service {name} here")
+    if state == "running" and service.active not in UP:
+        result = f" ({service.result})" if service.result not in ("", "success") else ""
+        return text(
+            f"layanan {name} tidak berjalan: {service.active}{result}",
+            f"service {name} does not run: {service.active}{result}",
         )
-        return Answer("failed", needed=needed, found=found, reason=reason)
-    return Answer("passed", needed=needed, found=found)
+    return None
 
 
 def after_watching(name: str, service: Service, stable_for_s: float, host: Host) -> Service:
@@ -101,24 +120,10 @@ def is_same(former: Service, service: Service) -> bool:
     return service.active in UP and service.main_pid == former.main_pid and service.restarts == former.restarts
 
 
-def began_after(service: Service, since: dict[str, Any]) -> bool:
-    """Whether it was last started after the run began."""
-    return service.active_for_s < time.time() - float(since["at"])
-
-
 def wanted_state(spec: dict[str, Any]) -> str | None:
     """``running``, ``stopped``, or None where only ``enabled`` is asked for."""
     state = spec.get("state")
     return str(state) if state else ("running" if spec.get("enabled") is None else None)
-
-
-def not_running(name: str, service: Service) -> dict[str, str]:
-    """Why it counts as not running."""
-    result = f" ({service.result})" if service.result not in ("", "success") else ""
-    return text(
-        f"layanan {name} tidak berjalan: {service.active}{result}",
-        f"service {name} does not run: {service.active}{result}",
-    )
 
 
 def not_stable(service: Service, stable_for_s: float) -> dict[str, str]:
@@ -126,14 +131,6 @@ def not_stable(service: Service, stable_for_s: float) -> dict[str, str]:
     return text(
         f"layanan tidak bertahan {stable_for_s:g} detik: {found_of(service)}",
         f"the service did not stay up for {stable_for_s:g} s: {found_of(service)}",
-    )
-
-
-def keeps_restarting(service: Service) -> dict[str, str]:
-    """Why one that is up now counts as failed."""
-    return text(
-        f"layanan mati dan dijalankan ulang {service.restarts} kali sejak proses instalasi dimulai",
-        f"the service died and was started again {service.restarts} times since this run began",
     )
 
 
