@@ -7,6 +7,7 @@ Scalars are resolved as Ansible reads them (YAML 1.1: ``yes`` is true, ``0644`` 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -82,6 +83,11 @@ def line_of(node: object, *keys: str | int) -> int:
         else:
             break
     return line
+
+
+def expanded(path: str | Path) -> Path:
+    """The path with ``~`` followed where there is such a home; ``Path.expanduser`` raises where there is none."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - see above
 
 
 def read_text(path: Path, *, limit_bytes: int, error: type[InputError]) -> str:

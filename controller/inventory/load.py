@@ -15,7 +15,7 @@ from controller.errors import InventoryError, Problem
 from controller.inventory.model import Group, Inventory
 from controller.inventory.secrets import Sealer, seal
 from controller.inventory.tree import Tree
-from controller.source import Document, read
+from controller.source import Document, expanded, read
 from controller.text import Text
 
 LIMIT_BYTES = 16_000_000
@@ -36,7 +36,7 @@ def load(paths: str | Path | Sequence[str | Path], *, environment: Mapping[str, 
     Raises:
         InventoryError: with every mistake found in any of the files.
     """
-    sources = [Path(p).expanduser() for p in ([paths] if isinstance(paths, (str, Path)) else paths)]
+    sources = [expanded(p) for p in ([paths] if isinstance(paths, (str, Path)) else paths)]
     problems: list[Problem] = []
     tree = Tree(problems)
     for source in sources:

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import re
 from fnmatch import translate
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from controller.errors import InventoryError, Problem
 from controller.inventory import ranges
-from controller.source import nearest
+from controller.source import expanded, nearest
 from controller.text import Text
 from controller.units import UnitError
 
@@ -74,7 +73,7 @@ def _split(inventory: Inventory, pattern: str) -> list[str]:
 
 def _from_file(inventory: Inventory, name: str) -> list[str]:
     try:
-        lines = Path(name).expanduser().read_text(encoding="utf-8").splitlines()
+        lines = expanded(name).read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
         raise InventoryError(
             Text("berkas pola tidak dapat dibaca", "the file of patterns cannot be read"),

@@ -26,7 +26,7 @@ def expand(name: str) -> list[str]:
     Raises:
         UnitError: ends of different kinds or lengths, in the wrong order, a step of 0, or too many.
     """
-    if "[" not in name:
+    if "[" not in name and "]" not in name:
         return [name]
     parts: list[list[str]] = []
     end = 0

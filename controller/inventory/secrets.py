@@ -10,6 +10,7 @@ from typing import Any
 
 from controller.errors import Problem
 from controller.settings import Secret
+from controller.source import expanded
 from controller.text import Text
 
 _WORDS = ("password", "passwd", "secret", "token", "api_key", "apikey", "private_key")
@@ -95,7 +96,7 @@ class Sealer:
         )
 
     def _from_file(self, place: str) -> Secret | Problem:
-        path = self._base / Path(place).expanduser()
+        path = self._base / expanded(place)
         try:
             with path.open("rb") as file:
                 raw = file.read(LIMIT_BYTES + 1)

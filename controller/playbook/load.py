@@ -11,7 +11,7 @@ from typing import Any
 
 from controller import template
 from controller.errors import PlaybookError, Problem
-from controller.source import Document, Map, nearest, read, read_text
+from controller.source import Document, Map, expanded, nearest, read, read_text
 from controller.text import Text
 from controller.units import Template
 
@@ -71,7 +71,7 @@ def find(name: str, folders: Sequence[Path]) -> Path:
         PlaybookError: there is none; the nearest names are told.
     """
     is_path = os.sep in name or "/" in name or name.endswith((".yaml", ".yml")) or name in (".", "..")
-    roots = [Path(name).expanduser()] if is_path else [f / name for f in folders] + [Path(name)]
+    roots = [expanded(name)] if is_path else [f / name for f in folders] + [Path(name)]
     for root in roots:
         if root.is_file():
             return root
