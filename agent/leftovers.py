@@ -1,8 +1,8 @@
 """What installers leave behind, or change, that no undo knows of: maintainer scripts do more than their packages say.
 
 Only what came with one of our effects is touched: the kernel's time of change lies within that effect, or, when
-software is removed later, the installing run recorded it and nobody has changed it since. Nothing is lost: what is taken away is
-kept in the run's folder first. What other people changed meanwhile stays, and is named as residue.
+software is removed later, the installing run recorded it and nobody has changed it since. Nothing is lost: what is
+taken away is kept in the run's folder first. What other people changed meanwhile stays, and is named as residue.
 """
 
 from __future__ import annotations

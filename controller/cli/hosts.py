@@ -77,9 +77,27 @@ def facts(inventory: InventoryOption = None, limit: LimitOption = "all", json: J
         for row in rows:
             typer.echo(json_.dumps(row, ensure_ascii=False))
     else:
-        keys = ("host", "title", "arch", "cpu_count", "ram_bytes", "python", "init", "hostname", "error")
-        table([{key: row.get(key) for key in keys} for row in rows])
+        table([shown(row) for row in rows if "error" not in row])
+        for row in rows:
+            if "error" in row:
+                typer.echo(f"{row['host']}: {row['error']}", err=True)
     raise typer.Exit(1 if any("error" in row for row in rows) else 0)
+
+
+def shown(row: dict[str, Any]) -> dict[str, Any]:
+    """Facts as people read them."""
+    from controller.form.wording import size
+
+    return {
+        say("Komputer", "Computer"): row["host"],
+        "OS": row.get("title"),
+        say("Arsitektur", "Architecture"): row.get("arch"),
+        "CPU": row.get("cpu_count"),
+        "RAM": size(int(row.get("ram_bytes") or 0)).say(LANGUAGE),
+        "Python": row.get("python"),
+        "Init": row.get("init"),
+        say("Nama sendiri", "Own name"): row.get("hostname"),
+    }
 
 
 @app.command(help=say("hapus yang kami simpan di komputer", "remove what we keep on the computers"))
