@@ -29,21 +29,29 @@ _common = paramiko.common
 CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr")
 DIGESTS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512")
 WINDOW_BYTES = 4 * 1024 * 1024
-_UNANSWERED_LIMIT = 3
+_UNANSWERED_LIMIT = 2
 _KNOWN_TO_START_AT_ZERO = ("SSH-2.0-OpenSSH",)
 
 
 class Session(paramiko.Transport):  # type: ignore[misc]  # paramiko has no types
     """paramiko's transport with fewer waits: on the wire, and in its own thread."""
 
-    def __init__(self, sock: Any, *, answer_timeout_s: float, dead_after_s: float) -> None:
+    def __init__(self, sock: Any, *, answer_timeout_s: float, look_every_s: float) -> None:
+        """A session over ``sock``, not begun.
+
+        Args:
+            sock: a socket, or what behaves like one.
+            answer_timeout_s: for each answer until we are in.
+            look_every_s: how often a quiet server is asked whether it is there; the second time that it owes an
+                answer at such a moment, it is not.
+        """
         super().__init__(sock, default_window_size=WINDOW_BYTES)
         self.set_log_channel(LOG)
         security = self.get_security_options()
         security.ciphers, security.digests = CIPHERS, DIGESTS
         self.banner_timeout = self.handshake_timeout = self.auth_timeout = answer_timeout_s
         self.clear_to_send_timeout = self.channel_timeout = answer_timeout_s
-        self._dead_after_s = dead_after_s
+        self._look_every_s = look_every_s
         self._unanswered = 0
         self._served = False
         self._ahead: tuple[str, Any, threading.Event] | None = None
@@ -59,7 +67,7 @@ class Session(paramiko.Transport):  # type: ignore[misc]  # paramiko has no type
         self._owed_bytes: dict[int, int] = {}
         # The thread looks up this often while nothing comes; the default, ten times a second, costs 100 quiet
         # sessions a tenth of a core.
-        sock.settimeout(min(answer_timeout_s, dead_after_s))
+        sock.settimeout(min(answer_timeout_s, look_every_s))
 
     def greet(self, key_types: list[str]) -> Any:
         """Exchanges keys and returns the host's, unchecked.
@@ -101,8 +109,8 @@ class Session(paramiko.Transport):  # type: ignore[misc]  # paramiko has no type
         if further:
             self._ahead = None
         else:
-            self.packetizer.set_keepalive(self._dead_after_s * 0.9, self._ask)
-            self.sock.settimeout(self._dead_after_s)
+            self.packetizer.set_keepalive(self._look_every_s * 0.9, self._ask)
+            self.sock.settimeout(self._look_every_s)
         return further
 
     @property
