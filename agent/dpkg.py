@@ -33,6 +33,8 @@ ENVIRONMENT = {
     "APT_LISTBUGS_FRONTEND": "none",
     "UCF_FORCE_CONFFOLD": "1",
 }
+LOCKED = {"DPKG_FRONTEND_LOCKED": "true"}
+"""Tells dpkg that we hold the frontend's lock for it."""
 KEEP_CONFFILES = ("--force-confdef", "--force-confold")
 TIMEOUT_S = 900
 SETTLED = ("installed", "config-files", "not-installed")
@@ -120,7 +122,7 @@ def run(host: Host, arguments: Sequence[str], timeout_s: float = TIMEOUT_S) -> R
     Raises:
         ActionFailed: there is no dpkg, or it was stopped for taking too long.
     """
-    return program(host, ["dpkg", *arguments], timeout_s, {"DPKG_FRONTEND_LOCKED": "true"})
+    return program(host, ["dpkg", *arguments], timeout_s, LOCKED)
 
 
 def program(host: Host, argv: list[str], timeout_s: float, environment: dict[str, str] | None = None) -> Result:
@@ -236,21 +238,26 @@ def architectures(own: str) -> list[str]:
         return [own]
 
 
-def interrupted() -> bool:
-    """Whether a dpkg was killed in the middle: its diary is still there.
+def interrupted() -> list[str]:
+    """The diary of a dpkg that was killed in the middle, oldest first; empty where none was.
 
     Source: dpkg(1): the numbered files under ``updates`` are read into the status by the next dpkg.
     """
+    folder = os.path.join(DATABASE, "updates")
     try:
-        return any(name.isdigit() for name in os.listdir(os.path.join(DATABASE, "updates")))
+        return [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.isdigit()]
     except FileNotFoundError:
-        return False
+        return []
 
 
 def status() -> list[dict[str, str]]:
     """All fields of all packages that dpkg knows."""
-    with open(os.path.join(DATABASE, "status"), encoding="utf-8", errors="surrogateescape") as file:
-        return list(debian.paragraphs(file.read()))
+    found = {}
+    for path in (os.path.join(DATABASE, "status"), *interrupted()):
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            for fields in debian.paragraphs(file.read()):
+                found[fields.get("Package"), fields.get("Architecture")] = fields
+    return list(found.values())
 
 
 def all_offers(brought: list[dict[str, Any]]) -> tuple[dict[str, list[Offer]], dict[str, list[Offer]]]:

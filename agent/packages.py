@@ -205,7 +205,7 @@ def undo(entry: dict[str, Any], host: Host) -> dict[str, Any]:
     before = entry["before"]
     log: list[dict[str, Any]] = []
     units: list[str] = []
-    if any(_differs(row, host) for row in before):
+    if any(_differs(row, host) or row.get("hold") for row in before):
         with dpkg.locked(dpkg.TIMEOUT_S):
             units = _undo_packages(entry, host, log)
     _put_back(entry["conffiles"])
@@ -244,6 +244,7 @@ def _undo_packages(entry: dict[str, Any], host: Host, log: list[dict[str, Any]])
         if row["state"] == "config-files" and _differs(row, host):
             _call(["--force-downgrade", *dpkg.KEEP_CONFFILES, "--install", row["deb"]], host, log)
             _call(["--remove", row["name"]], host, log)
+    _select("hold", [row["name"] for row in before if row.get("hold")], host, log)
     return units
 
 
@@ -280,6 +281,7 @@ def _remove(names: list[str], verb: str, ours: Collection[str], host: Host, log:
     strangers = sorted(set(_DEPENDS.findall(output)) - set(ours))
     if strangers:
         who = ", ".join(strangers)
+        _select("install", left(), host, log)  # dpkg remembers the wish to remove even where it refuses
         raise ActionFailed(
             text(f"Tidak dapat dihapus: masih diperlukan oleh {who}.", f"Cannot be removed: {who} still needs it."),
             {"calls": log},
@@ -350,11 +352,15 @@ def _put_back(conffiles: list[dict[str, Any]]) -> None:
                     files.remove(row["path"] + suffix)
 
 
+def _select(want: str, names: list[str], host: Host, log: list[dict[str, Any]]) -> None:
+    """Set what dpkg shall think is wanted of packages."""
+    if names:
+        lines = "".join(f"{name} {want}\n" for name in names).encode()
+        environment = dict(dpkg.ENVIRONMENT, **dpkg.LOCKED)
+        log.append(host.run(["dpkg", "--set-selections"], environment=environment, stdin=lines).evidence())
+
+
 def _restore_marks(before: list[dict[str, Any]], host: Host, log: list[dict[str, Any]]) -> None:
-    held = [row["name"] for row in before if row.get("hold")]
-    if held:
-        lines = "".join(f"{name} hold\n" for name in held).encode()
-        log.append(host.run(["dpkg", "--set-selections"], environment=dpkg.ENVIRONMENT, stdin=lines).evidence())
     for automatic, verb in ((True, "auto"), (False, "manual")):
         names = [
             row["name"]

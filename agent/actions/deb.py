@@ -99,13 +99,14 @@ def capture(spec: dict[str, Any], host: Host, keep: str) -> dict[str, Any]:
     """Keep the state of every package that will change, and of an installed one the package itself."""
     from agent import packages
 
-    return packages.capture(
-        [(name, architecture) for name, _, architecture in wanted(spec, host)],
-        metas(spec, host),
-        host,
-        keep,
-        apt=_apt_arguments(spec, host) if spec.get("packages") else None,
-    )
+    asked = [(name, architecture) for name, _, architecture in wanted(spec, host)]
+    if not spec.get("packages"):
+        return packages.capture(asked, metas(spec, host), host, keep, apt=None)
+    folder, paths = link_payloads(spec, host)  # apt reads them too, to tell what else it would install
+    try:
+        return packages.capture(asked, metas(spec, host), host, keep, apt=[*paths, *spec["packages"]])
+    finally:
+        _unlink_payloads(folder)
 
 
 def apply(spec: dict[str, Any], host: Host) -> dict[str, Any]:
@@ -163,11 +164,6 @@ def apt_options(timeout_s: float) -> list[str]:
         "-o", f"DPkg::Lock::Timeout={int(timeout_s)}", "-o", "Dpkg::Use-Pty=0",
         *(word for option in dpkg.KEEP_CONFFILES for word in ("-o", f"Dpkg::Options::={option}")),
     ]  # fmt: skip
-
-
-def _apt_arguments(spec: dict[str, Any], host: Host) -> list[str]:
-    """What apt would be asked to install, the files among it where they are kept (a name is enough to simulate)."""
-    return [f"{meta['package']}={meta['version']}" for meta in metas(spec, host)] + list(spec["packages"])
 
 
 def link_payloads(spec: dict[str, Any], host: Host) -> tuple[str, list[str]]:

@@ -34,6 +34,7 @@ else:
     Socket = namedtuple("Socket", "protocol address port inode")
 
 DPKG_STATUS = "/var/lib/dpkg/status"
+DPKG_UPDATES = "/var/lib/dpkg/updates"
 
 
 class LinuxHost:
@@ -47,7 +48,7 @@ class LinuxHost:
         self.payloads: dict[str, dict[str, Any]] = {}
         self.psutil_digest: str | None = None
         self._services: Services | None = None
-        self._packages: tuple[tuple[int, int, int], dict[str, Package]] | None = None
+        self._packages: tuple[tuple[object, ...], dict[str, Package]] | None = None
 
     run = staticmethod(program.run)
 
@@ -110,16 +111,21 @@ class LinuxHost:
     def packages(self) -> dict[str, Package]:
         """Packages known to dpkg by name (``name:arch`` for a foreign or second architecture); empty where no dpkg is.
 
-        Read anew only when dpkg's file has changed.
+        Read anew only when dpkg's files have changed. A dpkg that is at work, or was killed, has its last words in
+        numbered files under ``updates``; they count more than the status.
         """
         try:
             stat = os.stat(DPKG_STATUS)
+            updates = sorted(name for name in os.listdir(DPKG_UPDATES) if name.isdigit())
         except OSError:
             return {}
-        stamp = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        stamp = (stat.st_ino, stat.st_size, stat.st_mtime_ns, *updates)
         if self._packages is None or self._packages[0] != stamp:
-            with open(DPKG_STATUS, encoding="utf-8", errors="replace") as file:
-                self._packages = (stamp, parse_status(file.read()))
+            found: dict[str, Package] = {}
+            for path in (DPKG_STATUS, *(os.path.join(DPKG_UPDATES, name) for name in updates)):
+                with open(path, encoding="utf-8", errors="replace") as file:
+                    parse_status(file.read(), found)
+            self._packages = (stamp, found)
         return self._packages[1]
 
     def listening(self) -> list[Socket]:
@@ -180,12 +186,11 @@ def boot_id() -> str:
         return ""
 
 
-def parse_status(content: str) -> dict[str, Package]:
-    """dpkg's status file as rows by package name.
+def parse_status(content: str, found: dict[str, Package]) -> dict[str, Package]:
+    """Add the rows of dpkg's status, or of a file that continues it, to those found before; by package name.
 
     Source: dpkg(1), deb-control(5): paragraphs apart by empty lines, ``Status: want flag state``.
     """
-    found: dict[str, Package] = {}
     for paragraph in content.split("\n\n"):
         row: dict[str, str] = {}
         for line in paragraph.split("\n"):
@@ -195,7 +200,9 @@ def parse_status(content: str) -> dict[str, Package]:
         if "Package" in row and "Status" in row:
             name = row["Package"]
             package = Package(row.get("Version", ""), row["Status"].split()[-1], row.get("Architecture", ""))
-            found[name if name not in found else name + ":" + package.architecture] = package
+            former = found.get(name)
+            same = former is None or former.architecture in ("", package.architecture)
+            found[name if same else name + ":" + package.architecture] = package
     return found
 
 

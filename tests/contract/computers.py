@@ -16,6 +16,11 @@ from tests.lab.hosts import Host
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CARRIED = "usr/lib/pasang-uji"
+DPKG_OWN = tuple(
+    f"/var/lib/{name}"
+    for name in ("dpkg/status", "dpkg/triggers", "dpkg/lock", "apt/extended_states", "apt/periodic", "dpkg/available")
+)
+"""Files in which dpkg and apt write whatever happens."""
 
 
 def tree(root: Path, *, without: tuple[str, ...] = ()) -> dict[str, tuple[Any, ...]]:
@@ -150,12 +155,18 @@ class LabComputer:
             ["systemctl", "list-units", "--type=service", "--all", "--plain", "--no-legend", "--no-pager"]
         ).stdout.splitlines()
         files: dict[str, Any] = {}
-        for folder in ("etc", "opt", "usr", "srv", "lib/systemd"):
-            rows = tree(self.host.root / folder, without=("lib/pasang-uji", "lib/python", "share/man", "lib/locale"))
-            files.update((f"/{folder}/{name}", row) for name, row in rows.items())
-        for name in list(files):
-            if name in ("/etc/ld.so.cache",):
-                del files[name]
+        for folder in ("etc", "opt", "srv", "usr/local"):
+            files.update((f"/{folder}/{name}", row) for name, row in tree(self.host.root / folder).items())
+        for folder in ("usr", "var/lib"):  # too large to read each time: names, kinds and modes
+            for path, folders, names in os.walk(self.host.root / folder):
+                folders[:] = [name for name in folders if name not in ("pasang-uji", "__pycache__", "lists", "systemd")]
+                if len(Path(path).relative_to(self.host.root).parts) > 2:
+                    folders.clear()
+                for name in [*folders, *names]:
+                    status = Path(path, name).lstat()
+                    files.setdefault(str(Path("/", Path(path, name).relative_to(self.host.root))), status.st_mode)
+        for name in ("/etc/ld.so.cache", *(name for name in files if name.startswith(DPKG_OWN))):
+            files.pop(name, None)
         audit = self.host.run(["dpkg", "--audit"], check=False).stdout
         return {
             "packages": packages.stdout.splitlines(),
