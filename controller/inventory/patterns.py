@@ -58,7 +58,7 @@ def _split(inventory: Inventory, pattern: str) -> list[str]:
     """The parts of a pattern; ``@file`` brings those that stand in a file, one a line."""
     if "," in pattern:
         pieces = pattern.split(",")
-    elif pattern in inventory.host_groups or _ADDRESS.fullmatch(pattern) or pattern.startswith("~"):
+    elif pattern in inventory.host_groups or _ADDRESS.fullmatch(pattern):
         pieces = [pattern]
     else:
         pieces = _PART.findall(pattern)
@@ -104,7 +104,7 @@ def _part(inventory: Inventory, part: str, problems: list[Problem]) -> list[str]
         return []
     if known and subscript:
         return _sliced(found, subscript)
-    if not known and ranges.has_range(part):
+    if not known and not part.startswith("~") and ranges.has_range(part):
         try:
             found = [n for n in ranges.expand(part) if n in inventory.host_groups]
         except UnitError as error:
@@ -119,7 +119,7 @@ def _part(inventory: Inventory, part: str, problems: list[Problem]) -> list[str]
 def _enumerate(inventory: Inventory, base: str) -> tuple[list[str], bool]:
     """Hosts that a name, glob or ``~regex`` means, and whether it means anything (a group may be empty)."""
     if base in ("all", "*"):
-        return inventory.names, True
+        return inventory.members("all"), True
     if base in inventory.host_groups:
         return [base], True
     regex = re.compile(base[1:] if base.startswith("~") else translate(base))
