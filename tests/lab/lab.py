@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
@@ -202,10 +202,12 @@ def _remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _side_by_side(function: object, hosts: Sequence[Host]) -> None:
-    """Call `function` for every host, some at once; the first error is raised after all have ended."""
-    assert callable(function)
+def _side_by_side(function: Callable[[Host], None], hosts: Sequence[Host]) -> None:
+    """Call `function` for every host, some at once; the first error is raised after those under way have ended."""
     with ThreadPoolExecutor(max_workers=2 * (os.cpu_count() or 2) + 2) as pool:
         futures = [pool.submit(function, host) for host in hosts]
-    for future in futures:
-        future.result()
+        try:
+            for future in futures:
+                future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
