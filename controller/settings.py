@@ -119,7 +119,9 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     Raises:
         InputError: ``settings.yaml`` cannot be read or has keys that mean nothing.
     """
-    home = Path(environment["PASANG_HOME"]).expanduser() if environment.get("PASANG_HOME") else default_home(environment)
+    home = (
+        Path(environment["PASANG_HOME"]).expanduser() if environment.get("PASANG_HOME") else default_home(environment)
+    )
     home = home.absolute()
     database = secret("PASANG_DATABASE_URL", environment)
     folders = environment.get("PASANG_PLAYBOOKS")

@@ -68,9 +68,17 @@ def detect(spec: dict[str, Any], host: Host) -> Detection:
         return Detection("present", found)
     if service.active not in UP:
         return Detection("different", found, not_running(name, service, host))
-    if spec.get("define") and host.services.defined_ago_s(name) < service.active_for_s:
+    if spec.get("define") and is_stale(name, service, host):
         return Detection("different", "runs by an older definition")
     return stable(spec, service, host)
+
+
+def is_stale(name: str, service: Service, host: Host) -> bool:
+    """Whether it has been running since before its definition was written.
+
+    The kernel tells a start to the hundredth of a second only: less than that is the same moment.
+    """
+    return host.services.defined_ago_s(name) + 0.05 < service.active_for_s
 
 
 def settled(name: str, host: Host) -> Service:
@@ -148,8 +156,7 @@ def apply(spec: dict[str, Any], host: Host) -> dict[str, Any]:
         evidence["enable"] = services.set_enabled(name, bool(spec["enabled"]))
     if state == "running":
         running = before.active in UP
-        stale = running and bool(spec.get("define")) and services.defined_ago_s(name) < before.active_for_s
-        if stale:
+        if running and spec.get("define") and is_stale(name, before, host):
             evidence["order"] = services.restart(name)
         elif not running:
             evidence["order"] = services.start(name)
