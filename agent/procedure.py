@@ -180,13 +180,14 @@ class Procedure:
         return True
 
     def since_now(self, variant: dict[str, Any]) -> dict[str, Any]:
-        """Where the run begins: the time, and the size of every log that a probe will read."""
-        logs = {}
-        for spec in variant.get("test", []) + variant.get("verify", []) + variant.get("run", []):
-            if spec["kind"] == "log" and spec.get("path"):
-                path = os.path.expanduser(spec["path"])
-                logs[spec["path"]] = os.path.getsize(path) if os.path.exists(path) else 0
-        return {"at": time.time(), "logs": logs}
+        """Where the run begins: the time, and where every log ends that a probe will read."""
+        probes = variant.get("test", []) + variant.get("verify", []) + variant.get("run", [])
+        asked = [spec for spec in probes if spec["kind"] == "log"]
+        if not asked:
+            return {"at": time.time(), "logs": {}}
+        from agent.probes.log import marks
+
+        return {"at": time.time(), "logs": marks(asked, self.host)}
 
     def check_requirements(self) -> dict[str, str] | None:
         """Step 4: None where everything needed is there, else why not."""

@@ -39,15 +39,26 @@ class CannotTell(Exception):
         self.reason = text(id, en)
 
 
-def marks(probes: Sequence[dict[str, Any]]) -> dict[str, Mark]:
+def marks(probes: Sequence[dict[str, Any]], host: Host) -> dict[str, Mark]:
     """Where every log that will be asked about ends now; taken when the run begins, for ``since["logs"]``.
 
     Args:
         probes: of the whole variant; those of other kinds are passed over.
+        host: the computer.
     """
-    return {
-        spec["path"]: mark_of(expand(spec["path"])) for spec in probes if spec.get("kind") == "log" and spec.get("path")
-    }
+    paths = [path_of(spec, host) for spec in probes if spec["kind"] == "log"]
+    return {path: mark_of(expand(path)) for path in paths if path}
+
+
+def path_of(spec: dict[str, Any], host: Host) -> str | None:
+    """The file that a probe reads; None where it is systemd's journal."""
+    if spec.get("path"):
+        return str(spec["path"])
+    if host.services.name != "processes":
+        return None
+    unit = str(spec["unit"])
+    name = unit[: -len(".service")] if unit.endswith(".service") else unit
+    return os.path.join(host.root, "services", name.replace("/", "-") + ".log")
 
 
 def mark_of(path: str) -> Mark:
@@ -81,9 +92,10 @@ def ask(spec: dict[str, Any], host: Host, since: dict[str, Any]) -> Answer:
     """Search what was written since the run began."""
     needed = needed_of(spec)
     try:
-        if spec.get("unit"):
+        path = path_of(spec, host)
+        if path is None:
             return judge(spec, [journal_of(spec["unit"], host, since)], 0, needed)
-        ranges, skipped = limited(written(spec["path"], since))
+        ranges, skipped = limited(written(path, since))
         return judge(spec, pieces_of(ranges), skipped, needed)
     except (CannotTell, PatternTrouble) as trouble:
         return Answer(
@@ -165,10 +177,13 @@ def turned_over(path: str, mark: Mark, began_at: float, inode_now: int) -> list[
         CannotTell: it was packed meanwhile.
     """
     folder, name = os.path.split(path)
+    try:
+        with os.scandir(folder or ".") as found:
+            entries = [entry for entry in found if entry.name.startswith((name + ".", name + "-")) and entry.is_file()]
+    except FileNotFoundError:
+        return []
     rows = []
-    for entry in os.scandir(folder or "."):
-        if not entry.name.startswith((name + ".", name + "-")) or not entry.is_file():
-            continue
+    for entry in entries:
         status = entry.stat()
         if status.st_ino == inode_now or (status.st_mtime < began_at and status.st_ino != mark["inode"]):
             continue
@@ -241,7 +256,7 @@ def journal_of(unit: str, host: Host, since: dict[str, Any]) -> str:
         CannotTell: there is no journal, or it is not open to this user.
         OSError: journalctl cannot be started.
     """
-    of_user = host.services.name == "systemd-user"
+    of_user = host.services.name == "systemd --user"
     result = host.run(
         [
             "journalctl",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -105,7 +107,7 @@ ORDER = [
 ]
 
 
-@pytest.mark.parametrize(("older", "newer"), list(zip(ORDER, ORDER[1:], strict=False)))
+@pytest.mark.parametrize(("older", "newer"), list(pairwise(ORDER)))
 def test_order(older, newer):
     assert compare_dotted(older, newer) == -1
     assert compare_dotted(newer, older) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 
@@ -215,12 +216,10 @@ def test_however_it_is_cut(cuts):
 
 @given(st.binary(max_size=300))
 def test_noise(noise):
-    try:
-        response = read(noise)
-    except HttpFailed as failure:
-        assert failure.reason["id"]
-    else:
-        assert 200 <= response.status <= 999
+    status = 200
+    with contextlib.suppress(HttpFailed):
+        status = read(noise).status
+    assert 200 <= status <= 999
 
 
 def test_the_time_is_for_everything_together(monkeypatch):
