@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from jinja2.sandbox import SandboxedEnvironment
 
 _DEPTH_LIMIT = 20
+DERIVED_LENGTH = 6
+"""From this length on, text made out of a secret is a secret."""
 _WHOLE = re.compile(r"\s*\{\{((?:(?!\{\{|\}\}).)+)\}\}\s*", re.DOTALL)
 
 
@@ -56,9 +58,7 @@ class Scope:
         context, secrets = self._context(needed)
         rendered = _call(lambda: template.render(context), name, self._variables)
         result = str(rendered)
-        for secret in secrets:
-            # a secret that was changed on its way (encoded, cut) is hidden with all that surrounds it
-            self.revealed.add(secret if secret in result else result)
+        self.revealed |= _standing(secrets, result)
         return result
 
     def value(self, name: str) -> Any:
@@ -114,8 +114,17 @@ class Scope:
                 value = _call(lambda: str(value), "<variable>", self._variables)
         else:
             value = _call(lambda: template.render(context), "<variable>", self._variables)
-        secrets |= {s if s in str(value) else str(value) for s in inner}
+        secrets |= _standing(inner, str(value))
         return value
+
+
+def _standing(secrets: Iterable[str], result: str) -> set[str]:
+    """Secrets as they stand in what was rendered.
+
+    One that was changed on its way (encoded, cut) is hidden with all that surrounds it; unless that is so short that
+    hiding it would hide half a record, and says little (a length, a digit).
+    """
+    return {s if s in result else result for s in secrets if s in result or len(result) >= DERIVED_LENGTH}
 
 
 def check(text: str, *, name: str = "<value>") -> None:
