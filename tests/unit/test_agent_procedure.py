@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agent import procedure, rollback
+from agent import procedure, removal, rollback, run
 from agent.actions import ActionFailed, Detection
 from agent.journal import Journal
 from agent.procedure import Procedure
@@ -80,11 +80,12 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     def take(host: Computer, watch: Any = (), **_: Any) -> dict[str, Any]:
         return {"packages": dict(host.state), "files": {}, "notes": {"unhashed": 0}}
 
-    for module in (procedure, rollback):
+    for module in (run, rollback, removal):
         monkeypatch.setattr(module, "action", lambda kind: FAKE)
-        monkeypatch.setattr(module, "probe", probe)
-    monkeypatch.setattr(procedure, "ACTIONS", ("fake",))
-    monkeypatch.setattr(procedure.snapshot, "take", take)
+    monkeypatch.setattr(run, "probe", probe)
+    monkeypatch.setattr(rollback, "probe", probe)
+    monkeypatch.setattr(run, "ACTIONS", ("fake",))
+    monkeypatch.setattr(run.snapshot, "take", take)
     monkeypatch.setattr(procedure.requirements, "check", lambda plan, variant, host, facts, already: iter(()))
     monkeypatch.setattr(rollback, "SETTLING_S", 0)
 

@@ -1,0 +1,164 @@
+"""Step 8 by hand: what is remembered of installed software, and how it is removed with the same proof."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+from agent import snapshot
+from agent.actions import ActionFailed, action
+from agent.kept import load, record_path, save
+from agent.leftovers import Contents, Sweep
+from agent.protocol import text
+from agent.rollback import LISTED_CHANGES, first, settle, swept, undo
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from agent.run import Run
+
+
+def keep_record(run: Run) -> None:
+    """Remember on the computer what was installed and how: for a later upgrade, verification or removal."""
+    before = load(os.path.join(run.folder, "before.json"))
+    state = snapshot.take(run.host, run.variant.get("watch", []), before=(before or {}).get("snapshot"))
+    changes = snapshot.difference((before or {}).get("snapshot", {}), state) if before else []
+    path = record_path(run)
+    kept = load(path) or {"runs": []}
+    kept["runs"] = [each for each in kept["runs"] if each["folder"] != run.folder]
+    added = {row["name"]: state["files"][row["name"]][8] for row in changes if row["name"] in state["files"]}
+    kept["runs"].append({"folder": run.folder, "changes": changes, "contents": added, "effects": log(run)})
+    kept["software"] = run.plan["software"]
+    kept["probes"] = run.section("test") + run.section("verify")
+    digest = save(path, kept)
+    run.note(
+        "snapshot",
+        step=11,
+        when="installed",
+        digest=digest,
+        counts=snapshot.counts(state),
+        changes=changes[:LISTED_CHANGES],
+        changed=len(changes),
+        **state["notes"],
+    )
+
+
+def log(run: Run) -> list[dict[str, Any]]:
+    """The undo log as it is kept beyond the run: oldest first."""
+    return [{"kind": e.kind, "title": e.title, "undo": e.entry} for e in run.ledger.effects if not e.undone]
+
+
+def uninstall(run: Run) -> None:
+    """Step 8 by hand: back to before the first run that installed the software here, and the proof of it.
+
+    Without such a run on record (somebody else installed it) each action is undone as if nothing of it had been there.
+    """
+    path = record_path(run)
+    kept = load(path)
+    if kept is None and not any(run.look(s).state in ("present", "different") for s in run.section("install")):
+        run.end("not_installed", 8, None)
+        return
+    run.gate()
+    run.begin_step(8)
+    runs = kept["runs"] if kept else [{"folder": None, "changes": [], "contents": {}, "effects": foreign_log(run)}]
+    before = load(os.path.join(run.folder, "before.json"))
+    if before is None:
+        before = {"snapshot": snapshot.take(run.host, run.variant.get("watch", [])), "baseline": {}}
+        save(os.path.join(run.folder, "before.json"), before)
+    troubles = undo_log(run, [effect for each in reversed(runs) for effect in reversed(each["effects"])])
+    troubles += undo_section(run)
+    verdict = prove_removal(run, runs, troubles)
+    run.note("rollback", durable=True, step=8, **verdict)
+    run.end_step(8, "ok" if verdict["verdict"] == "clean" else "failed", verdict["reason"])
+    if verdict["verdict"] != "failed" and kept:
+        os.unlink(path)
+        for each in runs:
+            shutil.rmtree(os.path.join(each["folder"], "keep"), ignore_errors=True)
+    summary = {key: verdict[key] for key in ("verdict", "residue", "restored")}
+    outcome = "needs_person" if verdict["verdict"] == "failed" else "uninstalled"
+    run.end(outcome, 8, verdict["reason"], rollback=summary)
+
+
+def undo_log(run: Run, effects: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
+    """Undo kept effects in the order given; the journal says which are done, so that it can be gone on with."""
+    done = {r["effect"] for r in run.journal.records if r["type"] == "effect" and r["verb"] == "undo"}
+    troubles = []
+    for number, effect in enumerate(effects, 1):
+        if number in done:
+            continue
+        about = {"effect": number, "verb": "undo", "section": "uninstall", "index": number, "kind": effect["kind"]}
+        run.journal.append("intent", durable=True, step=8, title=effect["title"], undo=None, **about)
+        trouble, evidence, seconds = undo(run, effect["kind"], effect["undo"])
+        if trouble:
+            troubles.append(trouble)
+        outcome = {
+            "result": "failed" if trouble else "changed",
+            "evidence": evidence,
+            "reason": trouble,
+            "seconds": seconds,
+        }
+        run.journal.append("effect", durable=True, step=8, title=effect["title"], **outcome, **about)
+    return troubles
+
+
+def undo_section(run: Run) -> list[dict[str, str]]:
+    """The playbook's own ``uninstall`` section: what the undo of the actions cannot know."""
+    troubles = []
+    for spec in run.section("uninstall"):
+        if run.look(spec).present:
+            continue
+        kind = action(spec["kind"])
+        try:
+            evidence = kind.apply(spec, run.host)
+        except ActionFailed as failed:
+            troubles.append(failed.reason)
+            evidence = failed.evidence
+        run.note("removed", step=8, kind=spec["kind"], title=kind.title(spec), evidence=evidence)
+    return troubles
+
+
+def foreign_log(run: Run) -> list[dict[str, Any]]:
+    """An undo log for software that somebody else installed, oldest effect first."""
+    specs = [s for name in ("install", "run", "configure") for _, s in run.actions(name)]
+    found = []
+    for spec in specs:
+        kind = action(spec["kind"])
+        entry = kind.absent(spec, run.host)
+        if entry is not None:
+            found.append({"kind": spec["kind"], "title": kind.title(spec), "undo": entry})
+    return found
+
+
+def prove_removal(run: Run, runs: Sequence[dict[str, Any]], troubles: list[dict[str, str]]) -> dict[str, Any]:
+    """Everything that the installing runs changed must be as it was before the first of them."""
+    first_folder = runs[0]["folder"]
+    earlier = load(os.path.join(first_folder, "before.json")) if first_folder else None
+    now = snapshot.take(run.host, run.variant.get("watch", []))
+    residue: list[dict[str, str]] = []
+    if earlier:
+        touched = {(row["kind"], row["name"]) for each in runs for row in each["changes"]}
+        state, left = settle(run, earlier["snapshot"])
+        residue = [row for row in left if (row["kind"], row["name"]) in touched]
+        if residue:
+            installed = {path: content for each in runs for path, content in each["contents"].items()}
+            sweep = Sweep(run.host, os.path.join(run.folder, "keep", "leftovers"), Contents(run.folder))
+            swept(run, lambda: sweep.removal(residue, state, installed))
+            _, left = settle(run, earlier["snapshot"])
+            residue = [row for row in left if (row["kind"], row["name"]) in touched]
+    still = [s for s in run.section("install") if run.look(s).state == "present"]
+    residue += [{"kind": s["kind"], "name": action(s["kind"]).title(s)["en"], "change": "added"} for s in still]
+    digest = save(os.path.join(run.folder, "after.json"), {"snapshot": now})
+    run.note("snapshot", step=8, when="after", digest=digest, counts=snapshot.counts(now), **now["notes"])
+    if troubles:
+        return {"verdict": "failed", "residue": residue, "restored": None, "reason": first(troubles)}
+    if residue:
+        names = ", ".join(row["name"] for row in residue[:5])
+        return {
+            "verdict": "residue",
+            "residue": residue,
+            "restored": None,
+            "reason": text(f"masih tersisa: {names}", f"left over: {names}"),
+        }
+    return {"verdict": "clean", "residue": [], "restored": None, "reason": None}
