@@ -228,6 +228,11 @@ class Host:
                 total += next(int(line.split()[1]) * 1024 for line in rollup.splitlines() if line.startswith("Pss:"))
         return total
 
+    def cpu_seconds(self) -> float:
+        """User and system time of all its processes since it was switched on."""
+        stat = (self._cgroup_folder / "cpu.stat").read_text()
+        return next(int(line.split()[1]) / 1e6 for line in stat.splitlines() if line.startswith("usage_usec"))
+
     def disk_used_bytes(self) -> int:
         """What it has written to its disk since it was made."""
         return sum(path.lstat().st_blocks * 512 for path in self.layers[0].rglob("*"))
