@@ -10,7 +10,6 @@ the service became active, so one that has been up for longer is not waited for.
 
 from __future__ import annotations
 
-import os
 import time
 
 from agent.actions import ActionFailed, Detection
@@ -96,18 +95,18 @@ def stable(spec: dict[str, Any], service: Service, host: Host) -> Detection:
     name, wanted_s = spec["name"], float(spec.get("stable_for_s") or 0)
     if service.active_for_s >= wanted_s:
         return Detection("present", shown(service))
+    from agent.host.processes import process_of
+
     until = time.monotonic() + wanted_s - service.active_for_s + 0.02
-    main = f"/proc/{service.main_pid}"
     while time.monotonic() < until:
         time.sleep(max(0.0, min(LOOK_AGAIN_S, until - time.monotonic())))
-        if service.main_pid and not os.path.exists(main):
-            break
+        if service.main_pid and process_of(service.main_pid) is None:
+            break  # asking the manager costs a hundred times as much as looking for the process
     now = host.services.read(name)
     same = now.active in UP and now.main_pid == service.main_pid and now.restarts == service.restarts
     if same and now.active_for_s >= wanted_s:
         return Detection("present", shown(now))
-    log = host.services.evidence(name)
-    last = f" ({log.splitlines()[-1][:200]})" if log else ""
+    last = last_words(name, host)
     reason = text(
         f"Layanan {name} tidak bertahan {wanted_s:g} detik: {shown(now)}{last}",
         f"Service {name} did not stay up for {wanted_s:g} s: {shown(now)}{last}",
@@ -203,6 +202,12 @@ def undo(entry: dict[str, Any], host: Host) -> dict[str, Any]:
     return evidence
 
 
+def last_words(name: str, host: Host) -> str:
+    """What it said last, in brackets; empty where it said nothing."""
+    last = host.services.log(name).last
+    return f" ({last})" if last else ""
+
+
 def shown(service: Service) -> str:
     """A service as a short line."""
     parts = [service.active]
@@ -219,8 +224,7 @@ def not_running(name: str, service: Service, host: Host) -> dict[str, str] | Non
     """Why it does not run, where it tried; None where nobody started it."""
     if service.active == "inactive":
         return None
-    log = host.services.evidence(name)
-    last = f" ({log.splitlines()[-1][:200]})" if log else ""
+    last = last_words(name, host)
     return text(
         f"Layanan {name} tidak berjalan: {shown(service)}{last}", f"Service {name} does not run: {shown(service)}{last}"
     )

@@ -14,7 +14,7 @@ import time
 
 from agent import files
 from agent.actions import ActionFailed
-from agent.host.services import Service, read_text
+from agent.host.services import Log, Service, read_text
 from agent.protocol import text
 
 TYPE_CHECKING = False
@@ -161,9 +161,10 @@ class Keeper:
         files.remove_empty([self.folder])
         return {"gone": list(names)}
 
-    def evidence(self, name: str) -> str:
+    def log(self, name: str) -> Log:
         """The end of what it printed."""
-        return (read_text(self._path(name, "log")) or "").strip()[-2000:]
+        content = (read_text(self._path(name, "log")) or "").strip()[-2000:]
+        return Log(content, content.rpartition("\n")[2][:200])
 
     def _path(self, name: str, suffix: str) -> str:
         base = name[: -len(".service")] if name.endswith(".service") else name

@@ -31,6 +31,14 @@ if TYPE_CHECKING:
         """systemd's Result: success, exit-code, signal, …"""
         masked: bool = False
 
+    class Log(NamedTuple):
+        """What a service said before it failed."""
+
+        text: str
+        """The last lines, also those that its manager says about it."""
+        last: str
+        """The last line of its own."""
+
     class Services(Protocol):
         """What every manager can do. All raise ``ActionFailed`` where the manager refuses."""
 
@@ -84,13 +92,14 @@ if TYPE_CHECKING:
             """Drop services whose definitions are gone."""
             ...
 
-        def evidence(self, name: str) -> str:
-            """The end of its log."""
+        def log(self, name: str) -> Log:
+            """The end of what it and its manager said."""
             ...
 
 else:
     from collections import namedtuple
 
+    Log = namedtuple("Log", "text last")
     Service = namedtuple(
         "Service", "known active enabled main_pid restarts active_for_s result masked", defaults=(False,)
     )
@@ -248,25 +257,30 @@ class Systemd:
             self._systemctl("daemon-reload")
         return {"gone": gone, "removed": removed}
 
-    def evidence(self, name: str) -> str:
-        """The last lines of its log."""
+    def log(self, name: str) -> Log:
+        """The last lines of the journal about it."""
+        import json
+
         which = "--user-unit" if self.user else "--unit"
+        argv = ["journalctl", which, unit(name), "--lines=20", "--no-pager", "--quiet"]
+        argv += ["--output=json", "--output-fields=MESSAGE,_PID,SYSLOG_IDENTIFIER"]
         try:
-            done = self.host.run(
-                ["journalctl", which, unit(name), "--lines=20", "--no-pager", "--output=cat", "--quiet"],
-                timeout_s=15,
-                environment=self._environment(),
-            )
+            done = self.host.run(argv, timeout_s=15, environment=self._environment())
         except OSError as error:
-            return str(error)
-        return done.out.strip()[-2000:]
+            return Log(str(error), "")
+        rows = [json.loads(line) for line in done.out.splitlines() if line.startswith("{")]
+        rows = [row for row in rows if isinstance(row.get("MESSAGE"), str)]  # else bytes that are no text
+        text_ = "\n".join(row["MESSAGE"] for row in rows)
+        manager = ("SYSLOG_IDENTIFIER", "systemd") if self.user else ("_PID", "1")
+        own = [row["MESSAGE"] for row in rows if row.get(manager[0]) != manager[1]]
+        return Log(text_[-2000:], own[-1][:200] if own else "")
 
     def _order(self, verb: str, name: str) -> dict[str, Any]:
         done = self._systemctl(verb, "--quiet", "--", unit(name))
         if done.ok:
             return done.evidence()
         service = self.read(name)
-        evidence = dict(done.evidence(), log=self.evidence(name), active=service.active, result=service.result)
+        evidence = dict(done.evidence(), log=self.log(name).text, active=service.active, result=service.result)
         raise ActionFailed(refusal(verb, name, service, done), evidence)
 
     def _environment(self) -> dict[str, str]:
