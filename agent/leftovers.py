@@ -81,20 +81,15 @@ class Sweep:
             windows: when our effects were at work: seconds of the epoch, from and to.
         """
 
-        def is_ours(path: str) -> bool:
-            try:
-                changed_at = os.lstat(path).st_ctime
-            except OSError:
-                return within(parent_changed_at(path), windows)
-            return within(changed_at, windows)
-
+        # Asked before anything is taken away, since that changes the folders above it.
+        ours = [row for row in self._paths(residue) if within(changed_at(row["name"]), windows)]
         self._stop_stragglers()
-        self._remove_accounts(residue, is_ours)
-        for row in sorted(self._paths(residue), key=lambda r: r["name"], reverse=True):
-            if row["change"] == "added" and is_ours(row["name"]):
+        self._remove_accounts(residue, lambda path: within(changed_at(path), windows))
+        for row in sorted(ours, key=lambda r: r["name"], reverse=True):
+            if row["change"] == "added":
                 self._remove(row["name"])
-        for row in sorted(self._paths(residue), key=lambda r: r["name"]):
-            if row["change"] != "added" and is_ours(row["name"]):
+        for row in sorted(ours, key=lambda r: r["name"]):
+            if row["change"] != "added":
                 self._restore(row["name"], before["files"][row["name"]])
         self._settle_services(residue)
         return self.done
@@ -203,14 +198,13 @@ def within(moment: float | None, windows: Sequence[tuple[float, float]]) -> bool
     return moment is not None and any(start - 0.02 <= moment <= end + 0.02 for start, end in windows)
 
 
-def parent_changed_at(path: str) -> float | None:
-    """When the nearest folder that is there was changed: for a file that has vanished from it."""
-    folder = os.path.dirname(path)
-    while folder != "/":
+def changed_at(path: str) -> float | None:
+    """When a path was changed; for one that has vanished, when the nearest folder that is there was."""
+    while path != "/":
         try:
-            return os.lstat(folder).st_ctime
+            return os.lstat(path).st_ctime
         except OSError:
-            folder = os.path.dirname(folder)
+            path = os.path.dirname(path)
     return None
 
 
