@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
 
@@ -60,11 +61,19 @@ class Fault(Enum):
     MISSING_DEPENDENCY = "depends on a package that is nowhere"
 
 
-def build_loket(folder: Path, version: str = "1.0", fault: Fault | None = None, *, port: int = PORT) -> Path:
+def build_loket(
+    folder: Path,
+    version: str = "1.0",
+    fault: Fault | None = None,
+    *,
+    port: int = PORT,
+    more_scripts: Mapping[str, str] | None = None,
+) -> Path:
     """Build loket in `folder` and return the path of the .deb.
 
     It serves PAGE on `port` (conffile /etc/loket/port) as the service `loket`, and its version at /versi.
     A broken and a whole one of the same version have the same file name: give them different folders.
+    `more_scripts` are lines added to its maintainer scripts.
     """
     start, more = "/usr/lib/loket/bin/serve", "Restart=no"
     if fault is Fault.DIES:
@@ -82,6 +91,8 @@ def build_loket(folder: Path, version: str = "1.0", fault: Fault | None = None, 
     scripts = {"postinst": f'if [ "$1" = configure ]; then\n:\n{configured[fault]}\nfi'} if fault in configured else {}
     if fault is Fault.PRERM_FAILS:
         scripts["prerm"] = "echo 'loket: still in use' >&2\nexit 1"
+    for script, lines in (more_scripts or {}).items():
+        scripts[script] = f"{scripts.get(script, '')}\n{lines}"
     return build_deb(
         folder, "loket", version,
         files={
