@@ -50,7 +50,15 @@ def check(
         else:
             yield from question(wanted, host, facts, already)
     if not already:
+        if needs_administrator(variant):
+            yield from administrator(True, host, facts, already)
         yield from dependencies(variant, host)
+
+
+def needs_administrator(variant: dict[str, Any]) -> bool:
+    """Whether an action can only be root's, though the playbook does not say so: told now, not in the middle."""
+    asked = (variant.get("requirements") or {}).get("administrator")
+    return not asked and any(spec["kind"] == "deb" for spec in variant.get("install") or [])
 
 
 def row(kind: str, title: Text, needed: str, found: str, verdict: str, *, reason: Text | None = None) -> Row:

