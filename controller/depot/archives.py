@@ -185,7 +185,7 @@ def read_zip(path: Path, where: str) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(path) as archive:
             for info in archive.infolist():
-                kind = info.external_attr >> 28
+                kind = info.external_attr >> 28 if info.create_system == 3 else 0  # 3: made on Unix
                 account.member(info.filename)
                 if info.flag_bits & 0x1:
                     account.refuse(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import subprocess
 from collections.abc import Iterator
 from importlib import import_module
@@ -74,7 +75,7 @@ def _zstd(raw: IO[bytes]) -> Iterator[io.BufferedReader]:
     with contextlib.ExitStack() as stack:
         spool = raw
         try:
-            raw.fileno()
+            os.lseek(raw.fileno(), raw.tell(), os.SEEK_SET)  # where Python's own buffer says it stands
         except (OSError, AttributeError):  # a part of another file: the program needs a file of its own
             import shutil
             import tempfile

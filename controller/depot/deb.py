@@ -20,8 +20,7 @@ from controller.text import Text
 
 CONTROL_LIMIT_BYTES = 1024 * 1024
 _FIELDS = (
-    "package", "version", "architecture", "maintainer", "section", "source",
-    "provides", "conflicts", "breaks", "replaces",
+    "package", "version", "architecture", "source", "provides", "conflicts", "breaks", "replaces",
 )  # fmt: skip
 
 

@@ -66,6 +66,8 @@ def inspect(path: Path, *, name: str | None = None, where: str | None = None) ->
     if head[257:262] == b"ustar":
         kind = "tar"
     said = _said(name)
+    if kind == "msi" and said != "msi":
+        kind = "other"  # a compound file is also what old office documents are
     if said == "tar" and kind == "other":
         kind = "tar"  # a tar of the oldest kind has no magic; reading it decides
     if said is not None and said != kind:

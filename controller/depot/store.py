@@ -93,7 +93,7 @@ class Depot:
                 hint=Text("taruh di samping playbook atau di jalur ini", "put it beside the playbook or at this path"),
             ) from error
         except OSError as error:
-            raise _disk(error, self.path if error.errno in (28, 122, 30) else file) from error
+            raise _disk(error, self.path if error.errno in (27, 28, 30, 122) else file) from error
         self._remember(file, before, digest)
         return item
 
@@ -128,7 +128,7 @@ class Depot:
                 _write(folder / "item.json", kept)
             inspection = Inspection(kept["format"], kept["meta"])
             return Item(digest, size_bytes, kept["file"], folder / "content", inspection, kept["added_at"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, DepotError):
             return None
 
     def items(self) -> list[Item]:
@@ -219,6 +219,7 @@ class Depot:
         os.fsync(target.fileno())
         found = inspect(part / "content", name=name, where=where)
         size_bytes = target.tell()
+        target.close()
         kept = {
             "file": name,
             "size_bytes": size_bytes,
@@ -227,6 +228,7 @@ class Depot:
             **asdict(found),
         }
         _write(part / "item.json", kept)
+        _sync_folder(part)
         final = self.path / digest
         present = self.find(digest)
         if present is not None:
