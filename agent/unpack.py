@@ -320,6 +320,8 @@ def tar_members(stream: BinaryIO) -> Iterator[Member]:
         for row in archive:
             kind, mtime = kinds.get(row.type, "other"), float(row.mtime)
             yield Member(row.name, kind, row.size, row.mode, mtime, row.linkname, opener(archive.extractfile, row))
+        while archive.fileobj and archive.fileobj.read(files.CHUNK_BYTES):
+            pass  # to the end of the compressed stream, where its checksum stands
 
 
 def opener(opens: Callable[[Any], IO[bytes] | None], row: Any) -> Callable[[], IO[bytes]]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 
+from agent import files
 from agent.actions import ActionFailed, Detection
 from agent.protocol import text
 
@@ -128,6 +129,7 @@ def capture(spec: dict[str, Any], host: Host, keep: str) -> dict[str, Any]:
     }
     if spec.get("define"):
         entry["former"] = host.services.definition(name)
+        entry["parents"] = files.missing_parents(host.services.path(name))
     if spec.get("state") in AGAIN and service.known and entry["active"]:
         entry["late"] = True
     return entry
@@ -188,6 +190,7 @@ def undo(entry: dict[str, Any], host: Host) -> dict[str, Any]:
         if entry["former"] is not None and entry["active"]:
             evidence["order"] = services.restart(name)
         now = services.read(name)
+    files.remove_empty(entry.get("parents", []))
     if not now.known:
         return evidence  # nothing is left that could run or be enabled
     was_enabled = bool(entry["enabled"]) if entry["known"] else False

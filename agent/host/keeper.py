@@ -39,7 +39,7 @@ class Keeper:
 
     def read(self, name: str) -> Service:
         """Whether the process that was started is still the same one."""
-        known = os.path.exists(self._path(name, "json"))
+        known = os.path.exists(self.path(name))
         mark = self._mark(name)
         pid = alive(mark) if mark else 0
         if pid:
@@ -52,7 +52,7 @@ class Keeper:
         mark = self._mark(name)
         if mark and alive(mark):
             return {"pid": mark["pid"]}
-        content = read_text(self._path(name, "json"))
+        content = read_text(self.path(name))
         if content is None:
             raise ActionFailed(
                 text(
@@ -111,6 +111,10 @@ class Keeper:
             )
         )
 
+    def path(self, name: str) -> str:
+        """Where the definition is kept."""
+        return self._path(name, "json")
+
     def render(self, name: str, definition: dict[str, Any]) -> str:
         """A definition as it is kept."""
         user = definition.get("user")
@@ -137,16 +141,16 @@ class Keeper:
     def define(self, name: str, content: str) -> dict[str, Any]:
         """Keep the definition."""
         files.make_folder(self.folder)
-        write_text(self._path(name, "json"), content)
-        return {"definition": self._path(name, "json")}
+        write_text(self.path(name), content)
+        return {"definition": self.path(name)}
 
     def definition(self, name: str) -> str | None:
         """The definition that is kept."""
-        return read_text(self._path(name, "json"))
+        return read_text(self.path(name))
 
     def defined_ago_s(self, name: str) -> float:
         """How long ago the definition was written."""
-        return time.time() - os.stat(self._path(name, "json")).st_mtime
+        return time.time() - os.stat(self.path(name)).st_mtime
 
     def undefine(self, name: str, former: str | None) -> dict[str, Any]:
         """Put the former definition back, or forget the service."""

@@ -68,6 +68,10 @@ if TYPE_CHECKING:
             """Let it start with the computer, or not."""
             ...
 
+        def path(self, name: str) -> str:
+            """Where a service of ours is defined."""
+            ...
+
         def render(self, name: str, definition: dict[str, Any]) -> str:
             """A definition in the manager's own words."""
             ...

@@ -104,6 +104,7 @@ class LabComputer:
     def __init__(self, host: Host) -> None:
         self.host = host
         self.agent_root = "/var/lib/pasang-uji"
+        self.enter: list[str] = []
         self.payloads: dict[str, dict[str, Any]] = {}
         self.keeps = 0
         target = host.root / CARRIED
@@ -132,13 +133,19 @@ class LabComputer:
     def do(self, verb: str, kind: str, given: dict[str, Any], **more: Any) -> dict[str, Any]:
         """One verb, in a process of its own on that computer."""
         job = {"verb": verb, "kind": kind, "given": given, "root": self.agent_root, "payloads": self.payloads, **more}
-        argv = ["python3", "-B", f"/{CARRIED}/tests/contract/driver.py", json.dumps(job)]
+        argv = [*self.enter, "python3", "-B", f"/{CARRIED}/tests/contract/driver.py", json.dumps(job)]
         done = self.host.run(argv, check=False)
         if done.returncode == driver.DIED:
             return {"died": True}
         assert done.returncode == 0, done.stdout + done.stderr
         answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         return answer
+
+    def become(self, user: str) -> None:
+        """From now on the agent runs as a person without rights, from their home."""
+        _, _, uid, gid, _, home, _ = self.host.run(["getent", "passwd", user]).stdout.strip().split(":")
+        self.agent_root = f"{home}/.pasang"
+        self.enter = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "env", f"HOME={home}"]
 
     def keep_folder(self) -> str:
         """A new folder for an effect's copies, as the run has them."""

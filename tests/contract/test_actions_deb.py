@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import random
+import re
 import shutil
 import subprocess
 import time
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from agent.debian import compare
 from tests.contract.computers import LabComputer
 from tests.lab.debs import build_deb, nginx, write_repository
 from tests.lab.fixtures import Boot
@@ -347,3 +350,23 @@ def test_one_that_others_need_by_now_is_not_torn_out(computer: LabComputer, debs
     purge(computer, "pemakai")
     assert "failed" not in computer.do("undo", "deb", entry)
     assert here(computer, "paket") == []
+
+
+def test_versions_compare_as_dpkg_compares_them(computer: LabComputer) -> None:
+    draw = random.Random(20261122)
+    parts = ["0", "1", "9", "10", "00", "a", "b", "Z", "~", "+", ".", "-", "~rc", "dfsg", "2:", "deb12u"]
+    pairs = []
+    for _ in range(400):
+        left, right = ("1" + "".join(draw.choices(parts, k=draw.randint(0, 6))) for _ in range(2))
+        if draw.random() < 0.3:
+            right = left + draw.choice(parts[:-2])
+        if all(re.fullmatch(r"(\d+:)?[\w.+~-]+", version) for version in (left, right)):
+            pairs.append((left, right))
+    script = 'while read -r a b; do dpkg --compare-versions "$a" lt "$b" 2>/dev/null && echo "<" && continue; '
+    script += 'dpkg --compare-versions "$a" eq "$b" 2>/dev/null && echo "=" || echo ">"; done'
+    done = computer.host.run(["bash", "-c", script], text="".join(f"{a} {b}\n" for a, b in pairs))
+    assert len(pairs) > 200
+    for (left, right), sign in zip(pairs, done.stdout.split(), strict=True):
+        order = compare(left, right)
+        assert {"<": order < 0, "=": order == 0, ">": order > 0}[sign], (left, sign, right)
+        assert (compare(right, left) > 0) == (order < 0)

@@ -238,6 +238,30 @@ def test_masked_and_unknown_are_told_apart(computer: LabComputer, unit: str) -> 
     assert computer.do("detect", "service", {"name": "tidak-ada", "state": "stopped"})["state"] == "present"
 
 
+def test_the_users_own_systemd(boot: Boot) -> None:
+    [host] = boot()
+    drop_in = host.root / "etc/systemd/system/user@.service.d/lab.conf"  # what logind does, which the lab has not
+    drop_in.parent.mkdir(parents=True)
+    drop_in.write_text("[Service]\nEnvironment=XDG_RUNTIME_DIR=/run/user/%i\n")
+    host.run(["sh", "-ec", "install -d -o petugas -m 700 /run/user/$(id -u petugas); systemctl daemon-reload"])
+    host.run(["sh", "-ec", "systemctl start user@$(id -u petugas)"])
+    computer = LabComputer(host)
+    computer.become("petugas")
+    home = host.root / "home/petugas"
+    before = tree(home)
+    spec = {"name": "salam", "state": "running", "enabled": True, "stable_for_s": 0.3, "define": SLEEP}
+    assert computer.do("detect", "service", spec)["state"] == "absent"
+    entry = computer.do("capture", "service", spec, keep="/tmp/keep")["entry"]
+    applied = computer.do("apply", "service", spec)
+    assert applied["evidence"]["manager"] == "systemd --user"
+    assert computer.do("verify", "service", spec)["state"] == "present"
+    assert (home / ".config/systemd/user/default.target.wants/salam.service").is_symlink()
+    assert host.run(["pgrep", "-u", "petugas", "-x", "sleep"]).stdout
+    assert "failed" not in computer.do("undo", "service", entry)
+    assert tree(home, without=(".pasang",)) == before
+    assert not host.run(["pgrep", "-u", "petugas", "-x", "sleep"], check=False).stdout
+
+
 # --- without systemd --------------------------------------------------------------------------------------------------
 
 
