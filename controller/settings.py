@@ -162,4 +162,16 @@ def load_letterhead(path: Path) -> Letterhead:
             where=str(path),
             hint=Text(f"yang dikenal: {', '.join(known)}", f"known: {', '.join(known)}"),
         )
-    return Letterhead(**{k: tuple(map(str, v)) if isinstance(v, list) else str(v) for k, v in head.items()})
+    lists = {k: tuple(map(str, v)) for k, v in head.items() if isinstance(v, list)}
+    words = {k: str(v) for k, v in head.items() if not isinstance(v, list)}
+    for key, kind in (*((k, tuple) for k in words), *((k, str) for k in lists)):
+        if isinstance(known[key].default, kind):
+            raise InputError(
+                Text(
+                    f"{key} harus {'daftar' if kind is tuple else 'satu teks'}",
+                    f"{key} must be {'a list' if kind is tuple else 'one text'}",
+                ),
+                where=str(path),
+                hint=Text("lihat docs/settings.example.yaml", "see docs/settings.example.yaml"),
+            )
+    return Letterhead(**lists, **words)  # type: ignore[arg-type]

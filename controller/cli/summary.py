@@ -76,7 +76,14 @@ def next_steps(result: RunResult) -> list[str]:
                 f"sign it: pasang form sign {first.form} --as {role}",
             )
         )
-    if outcomes & {"running", "unreachable"}:
+    if "unreachable" in outcomes:
+        lines.append(
+            say(
+                "perbaiki yang tidak terjangkau, lalu ulangi perintah ini",
+                "mend what is unreachable, then do this again",
+            )
+        )
+    if "running" in outcomes:
         lines.append(
             say(
                 f"komputer yang berjalan menyelesaikan sendiri; hasilnya: pasang resume {result.run}",

@@ -91,7 +91,12 @@ def plan_all(order: Order, run: str) -> list[list[Plan]]:
 
 @contextmanager
 def desk_for(
-    settings: Settings, secrets: Sequence[str], observer: Observer, *, digests: Mapping[str, str]
+    settings: Settings,
+    secrets: Sequence[str],
+    observer: Observer,
+    *,
+    digests: Mapping[str, str],
+    keeps_record: bool = True,
 ) -> Iterator[Desk]:
     """Everything the hosts of a run share, closed at the end; what is still to be stored is stored first.
 
@@ -107,6 +112,7 @@ def desk_for(
             options=Options(known_hosts=settings.known_hosts),
             observer=observer,
             owner=owner(),
+            keeps_record=keeps_record,
             names=digests,
         )
         writer.flush()
@@ -127,7 +133,8 @@ def execute(order: Order, settings: Settings, observer: Observer, leave: threadi
     secrets = {s.reveal() for host in order.hosts for s in host.secrets()}
     secrets.update(value for own in plans for plan in own for value in plan.secrets)
     names = {str(p["digest"]): str(p["file"]) for own in plans[:1] for plan in own for p in plan.payloads.values()}
-    with desk_for(settings, sorted(secrets), observer, digests=names) as desk:
+    kept = order.mode in WITH_FORM
+    with desk_for(settings, sorted(secrets), observer, digests=names, keeps_record=kept) as desk:
         queues = open_forms(order, plans, run, desk, began)
         results = run_fleet(queues, desk, leave, forks=order.forks)
         seconds = (datetime.now(UTC) - began).total_seconds()
@@ -143,7 +150,7 @@ def open_forms(
     Raises:
         RecordError: the record cannot be kept.
     """
-    kept = order.mode in WITH_FORM
+    kept = desk.keeps_record
     total = len(order.hosts) * len(order.playbooks)
     numbers = iter(desk.store.allocate_form_numbers(datetime.now().astimezone().year, total) if kept else [""] * total)
     opened = desk.store.record(
@@ -232,8 +239,7 @@ def close_run(run: str, results: Sequence[tuple[HostWork, HostResult]], seconds:
         RecordError: the record cannot be kept.
     """
     counts = count([result for _, result in results])
-    if any(work.form for work, _ in results):
-        desk.put(desk.store.record("run_ended", run=run, counts=counts, seconds=round(seconds, 3)))
+    desk.put(desk.store.record("run_ended", run=run, counts=counts, seconds=round(seconds, 3)))
     desk.writer.flush()
 
 

@@ -47,7 +47,7 @@ def resume(
                 Text(f"tidak ada proses {run}", f"there is no run {run}"),
                 hint=Text("lihat `pasang form list`", "see `pasang form list`"),
             )
-        rows = [row for row in desk.store.open_forms(run) if row.host in selected or row.host not in inventory]
+        rows = [row for row in desk.store.open_forms(run) if row.host in selected or row.host not in inventory.names]
         check_known(rows, selected)
         for name in dict.fromkeys(row.run for row in rows):
             began = time.monotonic()

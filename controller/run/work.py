@@ -93,6 +93,8 @@ class Desk:
     options: Options
     observer: Observer
     owner: str
+    keeps_record: bool = True
+    """False for commands that change nothing: they are shown and leave nothing behind."""
     names: Mapping[str, str] = field(default_factory=dict)
     """Payload digests by their file name: for progress."""
 
@@ -103,7 +105,8 @@ class Desk:
     def put(self, record: Record) -> None:
         """Store and show a record, without secrets."""
         clean = self.store.redactor.redact(record)
-        self.writer.put(clean)
+        if self.keeps_record:
+            self.writer.put(clean)
         self.observer.event(clean)
 
     def blob(self, digest: str) -> Path:

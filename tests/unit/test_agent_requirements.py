@@ -272,10 +272,11 @@ def test_dependencies(monkeypatch):
     deb = types.ModuleType("agent.actions.deb")
     monkeypatch.setitem(__import__("sys").modules, "agent.actions.deb", deb)
     deb.missing_dependencies = lambda spec, host: []
-    (row,) = rows({}, variant=DEB)
+    rights, row = rows({}, variant=DEB)
+    assert rights["kind"] == "administrator", "packages are root's, though the playbook does not say so"
     assert (row["kind"], row["verdict"]) == ("dependencies", "met")
     deb.missing_dependencies = lambda spec, host: ["libpcre3", "iproute2 (>= 5)"]
-    (row,) = rows({}, variant=DEB)
+    _, row = rows({}, variant=DEB)
     assert row["verdict"] == "not_met"
     assert "iproute2 (>= 5)" in row["reason"]["en"]
     assert rows({}, variant=DEB, already=True) == []
@@ -284,7 +285,7 @@ def test_dependencies(monkeypatch):
         raise ActionFailed(text("tidak terbaca", "cannot be read"))
 
     deb.missing_dependencies = refuse
-    (row,) = rows({}, variant=DEB)
+    _, row = rows({}, variant=DEB)
     assert (row["verdict"], row["reason"]["en"]) == ("unknown", "cannot be read")
 
 
