@@ -1,7 +1,7 @@
 """Sockets that wait for others, asked of the kernel's socket diagnosis; where that is not there, read from /proc/net.
 
 /proc/net/tcp goes through the kernel's whole table of connections, empty or not: 5 ms with much memory, and again for
-IPv6. The diagnosis is asked for those that listen alone: 0.2 ms (``docs/decisions/0020-questions-that-cost-little.md``).
+IPv6. The diagnosis lists those that listen alone: 0.2 ms (``docs/decisions/0020-questions-that-cost-little.md``).
 
 Source: sock_diag(7) for struct inet_diag_req_v2 and struct inet_diag_msg, netlink(7) for struct nlmsghdr.
 """
