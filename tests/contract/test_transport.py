@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import os
+import pwd
 import random
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -291,3 +293,10 @@ def test_the_fake_refuses() -> None:
 
     with pytest.raises(Unreachable):
         connect(Connection("memory", address="pc"), options=Options(cache={"memory": {"pc": refuse}}))
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("sudo"), reason="needs root, and sudo")
+def test_become_somebody_else_here() -> None:
+    with boot(Connection("local", become=True, become_user="nobody")) as channel:
+        channel.write(JOB)
+        assert channel.read_line(20).split()[0] == b"%d" % pwd.getpwnam("nobody").pw_uid

@@ -16,7 +16,7 @@ import pytest
 from agent.protocol import MARK
 from controller.errors import AccessRefused, HostKeyError, LineLost, Unreachable
 from controller.settings import Secret
-from controller.transport import boot, connect
+from controller.transport import boot, connect, transport_to
 from controller.transport.ssh import fetch_host_key, trust
 from tests.contract.transports import PASSWORDS, Line, Server, free_port, make_key, realm, sshd
 
@@ -177,10 +177,55 @@ def test_jump_hosts_are_believed_no_more_than_targets(server: Server, tmp_path: 
             answer(server, extra=extra)
         server.trust(jump.port, key=jump.folder / "host.pub")
         assert answer(server, extra=extra).endswith(b"halo\n")
+        near = Line(jump.port)
+        server.trust(near.port, key=jump.folder / "host.pub")
+        options = server.options()
+        extra = {"ansible_ssh_common_args": f"-J 127.0.0.1:{near.port}"}
+        for _ in range(2):
+            behind = [connect(server.connection(extra=extra), options=options) for _ in range(3)]
+            for transport in behind:
+                transport.close()
+        assert near.connections == 2  # one for all that are there at a time
+        near.close()
         ssh = f"ssh -F none -i {server.key} -o UserKnownHostsFile={server.known_hosts} -p {jump.port} 127.0.0.1"
         assert answer(server, extra={"ansible_ssh_common_args": f'-o ProxyCommand="{ssh} -W %h:%p"'}).endswith(
             b"halo\n"
         )
+
+
+@pytest.mark.parametrize("kind", ["rsa", "ecdsa"])
+def test_other_kinds_of_keys(server: Server, tmp_path: Path, kind: str) -> None:
+    key = make_key(tmp_path / "key", kind=kind)
+    with (server.folder / "authorized_keys").open("a") as file:
+        file.write(key.with_suffix(".pub").read_text())
+    assert answer(server, private_key_file=str(key)).endswith(b"halo\n")
+
+
+def test_a_server_that_is_not_known_to_count_from_zero_is_asked_step_by_step(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controller.transport.ssh.session._KNOWN_TO_START_AT_ZERO", ("SSH-2.0-Lain",))
+    with boot(server.connection(), options=server.options()) as channel:
+        channel.write(JOB)
+        assert channel.read_line(20).endswith(b"halo\n")
+        assert channel.round_trips == 7
+
+
+def test_one_connection_carries_several_channels(server: Server) -> None:
+    transport = transport_to(server.connection(), options=server.options())
+    with transport:
+        transport.connect("echo satu; cat")
+        channels = [transport.open(f"echo {word}; cat") for word in ("satu", "dua", "satu")]
+        assert [channel.read_line(10) for channel in channels] == [b"satu\n", b"dua\n", b"satu\n"]
+        assert transport.round_trips == 4 + 2 + 2
+
+
+def test_the_gate_is_held_only_while_connecting(server: Server) -> None:
+    gate = threading.BoundedSemaphore(1)
+    transports = [connect(server.connection(), options=server.options(gate=gate)) for _ in range(3)]
+    assert gate.acquire(blocking=False)
+    for transport in transports:
+        transport.close()
 
 
 # People with passwords
@@ -198,6 +243,16 @@ def test_questions_are_answered_with_the_password(tmp_path: Path) -> None:
     with realm(tmp_path, config="PasswordAuthentication no") as server:
         changes = {"user": "operator", "private_key_file": None, "password": Secret(PASSWORDS["operator"])}
         assert answer(server, **changes).endswith(b"halo\n")
+
+
+def test_a_key_and_a_password_where_both_are_wanted(tmp_path: Path) -> None:
+    if NOT_ROOT:
+        pytest.skip("needs root: an sshd with people of its own lives in a mount namespace")
+    with realm(tmp_path, config="AuthenticationMethods publickey,password") as server:
+        assert answer(server, user="operator", password=Secret(PASSWORDS["operator"])).endswith(b"halo\n")
+        with pytest.raises(AccessRefused) as caught:
+            answer(server, user="operator")
+        assert "password" in caught.value.say("en")
 
 
 def test_a_wrong_password_is_refused_and_not_shown(people: Server) -> None:

@@ -218,9 +218,15 @@ def test_the_inventory_wins_over_arguments_over_ssh_config(tmp_path: Path, monke
     extra = {"ansible_ssh_common_args": "-o Port=2202 -J 'staf@a:1,b' -oHostKeyAlias=alias -v"}
     found = way(tmp_path, monkeypatch, config, extra=extra)
     assert (found.port, found.jumps, found.known_as) == (2202, ("staf@a:1", "b"), "alias")
+    assert way(tmp_path, monkeypatch, config).known_as == "[10.0.0.1]:2201"
     assert way(tmp_path, monkeypatch, config, extra=extra, port=2203).port == 2203
     found = way(tmp_path, monkeypatch, config, private_key_file="~/kunci")
     assert found.identities == (tmp_path / "kunci", tmp_path / ".ssh/a")
+
+
+def test_ssh_config_may_ask_a_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = 'Match exec "test %h = pc1"\n Port 2207\nMatch exec "false"\n User lain\n'
+    assert way(tmp_path, monkeypatch, config).port == 2207
 
 
 @pytest.mark.parametrize(

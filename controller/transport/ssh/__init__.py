@@ -12,20 +12,17 @@ import subprocess
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from controller.errors import Unreachable
-from controller.settings import Secret
 from controller.text import Text
 from controller.transport.base import Channel, Endpoint, Options, Transport, lost
-from controller.transport.ssh import dial, refusals
+from controller.transport.ssh import dial, jump, refusals
 from controller.transport.ssh.auth import methods
 from controller.transport.ssh.channel import SshChannel
 from controller.transport.ssh.config import way_to
 from controller.transport.ssh.dial import Again
-from controller.transport.ssh.hostkeys import SYSTEM_FILES, USER_FILES, HostKey, KnownHosts, host_name, trust
+from controller.transport.ssh.hostkeys import SYSTEM_FILES, USER_FILES, HostKey, KnownHosts, trust
 from controller.transport.ssh.library import paramiko
 from controller.transport.ssh.session import Session
 
@@ -70,8 +67,7 @@ class SshTransport(Transport):
     def _greet(self) -> None:
         """Exchanges keys; ``_host_key`` is known afterwards, and not believed yet."""
         options, way = self._options, self._way
-        name = host_name(way.known_as, way.port)
-        types = list(dict.fromkeys(kind for kind, _ in self._known_hosts().keys(name)))
+        types = list(dict.fromkeys(kind for kind, _ in self._known_keys()))
         sock = self._dial()
         # The kernel watches a TCP line of our own; only a server that hangs is left to find. Behind a jump nobody does.
         look_every_s = options.dead_after_s * (1 / 3 if self._hop or self._process else 2)
@@ -81,7 +77,7 @@ class SshTransport(Transport):
         except (paramiko.SSHException, EOFError, OSError) as error:
             raise refusals.no_greeting(self._where, error) from error
         self.round_trips = _GREETING_ROUND_TRIPS + (self._hop.round_trips if self._hop else 0)
-        self._host_key = HostKey(name, key.get_name(), key.asbytes())
+        self._host_key = HostKey(way.known_as, key.get_name(), key.asbytes())
 
     def _dial(self) -> Any:
         way, options = self._way, self._options
@@ -95,11 +91,11 @@ class SshTransport(Transport):
                 timeout_s=self._connection.timeout_s or options.connect_timeout_s,
                 dead_after_s=options.dead_after_s,
             )
-        self._hop = SshTransport(_hop(way.jumps, self._connection), Options(**{**vars(options), "gate": None}))
-        self._hop.connect()
-        assert self._hop._session is not None  # noqa: S101 - for the type checker
+        self._hop = jump.borrow(way.jumps, self._connection, options, make=SshTransport)
+        hop = self._hop._session
+        assert hop is not None  # noqa: S101 - for the type checker
         try:
-            return self._hop._session.open_channel("direct-tcpip", (way.host, way.port), ("127.0.0.1", 0))
+            return hop.open_channel("direct-tcpip", (way.host, way.port), ("127.0.0.1", 0))
         except (paramiko.SSHException, EOFError, OSError) as error:
             raise Unreachable(
                 Text(f"tidak tercapai lewat {way.jumps[-1]}", f"not reached through {way.jumps[-1]}"),
@@ -126,7 +122,7 @@ class SshTransport(Transport):
                 except paramiko.BadAuthenticationType as error:
                     allowed = set(error.allowed_types)
                 except (paramiko.SSHException, EOFError, OSError) as error:
-                    if not session.is_active() or not isinstance(error, paramiko.AuthenticationException):
+                    if not session.is_active() or "timeout" in str(error):
                         self._give_up(error, tried, ahead)
                 else:
                     if not further:
@@ -135,7 +131,7 @@ class SshTransport(Transport):
         raise refusals.not_let_in(self._where, self._way.user, tried, allowed)
 
     def _give_up(self, error: Exception, tried: list[str], ahead: str | None) -> None:
-        """The server ended the connection in the middle of the authentication."""
+        """The server hung up, or fell silent, in the middle of the authentication."""
         if len(tried) > 1:
             raise refusals.not_let_in(self._where, self._way.user, tried, None) from error
         self._may_go_ahead = self._may_go_ahead and ahead is None
@@ -149,9 +145,8 @@ class SshTransport(Transport):
         """
         key, way = self._host_key, self._way
         assert key is not None  # noqa: S101 - for the type checker
-        known = self._known_hosts()
-        keys = known.keys(key.name)
-        if known.revoked(key.name, key.blob):
+        keys = self._known_keys()
+        if self._known_hosts().revoked(key.name, key.blob):
             raise refusals.revoked_key(self._where, key)
         if any(blob == key.blob for _, blob in keys):
             return
@@ -164,6 +159,11 @@ class SshTransport(Transport):
             raise refusals.unknown_key(self._where, key)
         trust([key], self._options.known_hosts)
 
+    def _known_keys(self) -> list[tuple[str, bytes]]:
+        """As OpenSSH: a host on another port may show the key that is known of its usual one."""
+        known = self._known_hosts()
+        return known.keys(self._way.known_as) or known.keys(self._way.host)
+
     def _known_hosts(self) -> KnownHosts:
         ours = self._options.known_hosts
         files = (*(self._way.known_hosts or USER_FILES), *SYSTEM_FILES, *((ours,) if ours else ()))
@@ -175,13 +175,17 @@ class SshTransport(Transport):
     def open(self, command: str) -> Channel:
         """See ``Transport.open``."""
         session = self._session
-        if session is None or not session.is_active():
+        if session is None or not self.is_alive():
             raise lost(self._where)
         self.round_trips += 0 if session.went_ahead else 2
         try:
             return SshChannel(session, session.run_command(command), self._where)
         except (paramiko.SSHException, EOFError, OSError) as error:
             raise refusals.no_command(self._where, error, alive=session.is_active()) from error
+
+    def is_alive(self) -> bool:
+        """Whether the connection stands, as far as one knows."""
+        return self._session is not None and self._session.is_active()
 
     def describe(self) -> dict[str, str]:
         """See ``Transport.describe``; a key that was taken unchecked says so."""
@@ -203,7 +207,8 @@ class SshTransport(Transport):
             self._process.wait()
             self._process = None
         if self._hop is not None:
-            self._hop.close()
+            jump.give_back(self._hop, self._options)
+            self._hop = None
 
 
 def fetch_host_key(connection: Endpoint, *, options: Options | None = None) -> HostKey:
@@ -238,40 +243,3 @@ def _persist(attempt: Callable[[], None], options: Options) -> None:
             )(attempt)
         except Again as again:
             raise again.error from again
-
-
-@dataclass(frozen=True)
-class _Hop:
-    """A jump host, reached as ssh_config says; it lends nothing of the target's passwords."""
-
-    address: str
-    port: int | None
-    user: str | None
-    extra: dict[str, object]
-    private_key_file: str | Path | None
-    host_key_checking: bool
-    timeout_s: float | None
-    kind: str = "ssh"
-    password: Secret | None = None
-    become: bool = False
-    become_user: str = "root"
-    become_method: str = "sudo"
-    become_password: Secret | None = None
-    python: str | None = None
-
-
-def _hop(jumps: tuple[str, ...], connection: Endpoint) -> _Hop:
-    """The last of ``jumps``, which is reached through those before it."""
-    *before, last = jumps
-    user, _, place = last.removeprefix("ssh://").rpartition("@")
-    host, _, port = place.rpartition(":") if place.rsplit(":", 1)[-1].isdigit() else (place, "", "")
-    extra: dict[str, object] = {"ansible_ssh_common_args": f"-J {','.join(before)}"} if before else {}
-    return _Hop(
-        address=host.strip("[]"),
-        port=int(port) if port else None,
-        user=user or None,
-        extra=extra,
-        private_key_file=connection.private_key_file,
-        host_key_checking=connection.host_key_checking,
-        timeout_s=connection.timeout_s,
-    )

@@ -12,6 +12,7 @@ from typing import Any
 from controller.errors import InventoryError
 from controller.text import Text
 from controller.transport.base import Endpoint, Options
+from controller.transport.ssh.hostkeys import host_name
 
 _FILES = (Path("~/.ssh/config"), Path("/etc/ssh/ssh_config"))
 _ARGUMENTS = ("ansible_ssh_common_args", "ansible_ssh_extra_args", "ansible_ssh_args")
@@ -25,7 +26,7 @@ class Way:
     port: int
     user: str
     known_as: str
-    """Under which name its key is kept, without the port."""
+    """Under which name its key is kept: a HostKeyAlias, or ``host_name`` of host and port."""
     identities: tuple[Path, ...]
     """Private keys somebody named; empty: the usual ones."""
     only_identities: bool
@@ -55,15 +56,16 @@ def way_to(connection: Endpoint, options: Options) -> Way:
         return str(value) if value else None
 
     host = first("hostname") or connection.address
+    port = connection.port or int(first("port") or 22)
     named = [connection.private_key_file] if connection.private_key_file else []
     identities = [*named, *([said["identityfile"]] if "identityfile" in said else file.get("identityfile", []))]
     jump = first("proxyjump")
     command = first("proxycommand")
     return Way(
         host=host,
-        port=connection.port or int(first("port") or 22),
+        port=port,
         user=connection.user or first("user") or getpass.getuser(),
-        known_as=first("hostkeyalias") or host,
+        known_as=first("hostkeyalias") or host_name(host, port),
         identities=tuple(Path(str(path)).expanduser() for path in identities),
         only_identities=(first("identitiesonly") or "no").lower() in ("yes", "true"),
         agent=first("identityagent"),
@@ -130,8 +132,6 @@ def _text(file: Path) -> str:
 
 
 def _parsed(text: str) -> Any:
-    from controller.transport.ssh.library import paramiko, with_match_exec
+    from controller.transport.ssh.library import paramiko
 
-    if " exec " in text.lower():
-        with_match_exec()
     return paramiko.SSHConfig.from_text(text)
