@@ -6,6 +6,7 @@ import hashlib
 import http.client
 import os
 import re
+import ssl
 import time
 import urllib.error
 import urllib.parse
@@ -18,7 +19,8 @@ from controller.errors import DepotError
 from controller.text import Text
 
 TIMEOUT_S = 30.0
-TRIES = 4
+PAUSES_S = (0.1, 0.5, 2.0, 5.0)
+TRIES = len(PAUSES_S)
 SIZE_LIMIT_BYTES = 64 * 1024**3
 
 
@@ -96,23 +98,34 @@ def _name(url: str) -> str:
 
 
 def _download(url: str, shown: str, target: Path) -> None:
-    """All of ``url`` into ``target``, appending to what is there where the server lets us."""
-    for left in reversed(range(TRIES)):
-        have = target.stat().st_size if target.exists() else 0
+    """All of ``url`` into ``target``, appending to what is there where the server lets us.
+
+    It is tried again as long as something comes; ``TRIES`` times in a row without a byte are the end.
+    """
+    failures = 0
+    while True:
+        have = _size(target)
         try:
             _once(url, target, have)
         except urllib.error.HTTPError as error:
+            error.close()
+            reason = f"HTTP {error.code}"
             if error.code == 416 and have:  # the part is no part of this file
                 target.unlink()
-            elif error.code < 500 or not left:
-                raise _refused(shown, f"HTTP {error.code}") from error
-        except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
-            now = target.stat().st_size if target.exists() else 0
-            if not left and now <= have:
-                raise _refused(shown, str(getattr(error, "reason", error)) or type(error).__name__) from error
+            elif error.code < 500:
+                raise _refused(shown, reason) from error
+        except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError) as error:
+            reason = str(getattr(error, "reason", error)) or type(error).__name__
         else:
             return
-    raise _refused(shown, "…")
+        failures = 0 if _size(target) > have else failures + 1
+        if failures == TRIES:
+            raise _refused(shown, reason)
+        time.sleep(PAUSES_S[failures])
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _once(url: str, target: Path, have: int) -> None:
