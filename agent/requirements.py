@@ -287,27 +287,29 @@ def administrator(wanted: Any, host: Host, facts: dict[str, Any], already: bool)
 
 
 def dependencies(variant: dict[str, Any], host: Host) -> Iterator[Row]:
-    """What the packages to be installed need is there or comes with them."""
-    for spec in variant.get("install") or []:
-        if spec["kind"] != "deb" or not spec.get("payloads"):
-            continue
-        from agent.actions import ActionFailed
-        from agent.actions.deb import missing_dependencies
+    """What the packages to be installed need is there or comes with them; apt sees to that itself."""
+    specs = [spec for spec in variant.get("install") or [] if spec["kind"] == "deb"]
+    payloads = [name for spec in specs for name in spec.get("payloads") or []]
+    if not payloads or any(spec.get("packages") for spec in specs):
+        return
+    from agent.actions import ActionFailed
+    from agent.actions.deb import missing_dependencies
 
-        names = ", ".join(spec["payloads"])
-        title = text(f"Paket yang dibutuhkan {names}", f"Packages that {names} needs")
-        try:
-            missing = missing_dependencies(spec, host)
-        except (ActionFailed, OSError) as error:
-            reason = error.reason if isinstance(error, ActionFailed) else text(str(error), str(error))
-            yield row("dependencies", title, "-", "?", "unknown", reason=reason)
-            continue
-        lacking = ", ".join(str(one) for one in missing)
-        reason = text(
-            f"paket ini belum ada: {lacking}; sertakan di payloads",
-            f"these packages are missing: {lacking}; add them to payloads",
-        )
-        yield judged("dependencies", title, lacking or "-", "-" if missing else "ok", not missing, reason)
+    names = ", ".join(payloads)
+    title = text(f"Kebutuhan paket {names}", f"What the packages {names} need")
+    try:
+        missing = missing_dependencies({"kind": "deb", "payloads": payloads}, host)
+    except (ActionFailed, OSError) as error:
+        reason = error.reason if isinstance(error, ActionFailed) else text(str(error), str(error))
+        yield row("dependencies", title, "-", "?", "unknown", reason=reason)
+        return
+    needed = "; ".join(f"{one['package']}: {one['needs']}" for one in missing)
+    found = "; ".join(one["found"] or "-" for one in missing)
+    reason = text(
+        f"kebutuhan paket belum ada di komputer ini: {needed}; tambahkan ke payloads",
+        f"what the packages need is not on this computer: {needed}; add it to payloads",
+    )
+    yield judged("dependencies", title, needed or names, found or "ok", not missing, reason)
 
 
 def listed(value: Any) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import types
 
 import pytest
@@ -259,34 +260,56 @@ def test_locks_out_of_reach(monkeypatch):
     assert (row["verdict"], row["found"]) == ("not_met", "apt-get (pid 12)")
 
 
-DEB = {
-    "install": [
-        {"kind": "deb", "payloads": ["nginx"]},
-        {"kind": "deb", "packages": ["curl"]},
-        {"kind": "service", "name": "x"},
-    ]
-}
+DEB = [
+    {"kind": "deb", "payloads": ["common"]},
+    {"kind": "deb", "payloads": ["nginx"]},
+    {"kind": "service", "name": "x"},
+]
+
+
+def test_packages_need_an_administrator():
+    host = Host()
+    host.is_administrator = False
+    apt = {"install": [{"kind": "deb", "packages": ["curl"]}]}
+    assert [(row["kind"], row["verdict"]) for row in rows({}, host, variant=apt)] == [("administrator", "not_met")]
+    assert verdicts({"administrator": True}, host, variant=apt) == ["not_met"]  # said once
+    assert rows({}, host, variant={"install": [{"kind": "archive", "payload": "x"}]}) == []
 
 
 def test_dependencies(monkeypatch):
+    asked = []
+    answers = [
+        [],
+        [
+            {"package": "nginx", "needs": "libpcre3 (>= 2:8)", "found": ""},
+            {"package": "nginx", "needs": "b", "found": "b 1"},
+        ],
+    ]
+
+    def missing_dependencies(spec, host):
+        asked.append(spec)
+        if not answers:
+            raise ActionFailed(text("tidak terbaca", "cannot be read"))
+        return answers.pop(0)
+
     deb = types.ModuleType("agent.actions.deb")
-    monkeypatch.setitem(__import__("sys").modules, "agent.actions.deb", deb)
-    deb.missing_dependencies = lambda spec, host: []
-    rights, row = rows({}, variant=DEB)
-    assert rights["kind"] == "administrator", "packages are root's, though the playbook does not say so"
+    deb.missing_dependencies = missing_dependencies
+    monkeypatch.setitem(sys.modules, "agent.actions.deb", deb)
+
+    def ask(install=DEB, **more):
+        return [row for row in rows({}, variant={"install": install}, **more) if row["kind"] == "dependencies"]
+
+    (row,) = ask()
     assert (row["kind"], row["verdict"]) == ("dependencies", "met")
-    deb.missing_dependencies = lambda spec, host: ["libpcre3", "iproute2 (>= 5)"]
-    _, row = rows({}, variant=DEB)
-    assert row["verdict"] == "not_met"
-    assert "iproute2 (>= 5)" in row["reason"]["en"]
-    assert rows({}, variant=DEB, already=True) == []
-
-    def refuse(spec, host):
-        raise ActionFailed(text("tidak terbaca", "cannot be read"))
-
-    deb.missing_dependencies = refuse
-    _, row = rows({}, variant=DEB)
+    assert asked == [{"kind": "deb", "payloads": ["common", "nginx"]}]  # what one needs, another may bring
+    (row,) = ask()
+    assert (row["verdict"], row["needed"], row["found"]) == ("not_met", "nginx: libpcre3 (>= 2:8); nginx: b", "-; b 1")
+    assert "libpcre3 (>= 2:8)" in row["reason"]["en"]
+    (row,) = ask()
     assert (row["verdict"], row["reason"]["en"]) == ("unknown", "cannot be read")
+    assert ask(already=True) == []
+    assert ask([*DEB, {"kind": "deb", "packages": ["curl"]}]) == []
+    assert ask([{"kind": "archive", "payload": "x"}]) == []
 
 
 # -- room -------------------------------------------------------------------------------------------------------------
