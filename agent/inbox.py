@@ -107,7 +107,7 @@ class Inbox:
 
 def failed(reason: dict[str, str]) -> Exception:
     """The failure of step 5 for a reason."""
-    from agent.procedure import StepFailed
+    from agent.run import StepFailed
 
     return StepFailed(5, reason)
 
