@@ -11,12 +11,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from agent.run import Run
 
-
-def record_path(run: Run) -> str:
-    """Where the computer remembers this software."""
-    return os.path.join(run.host.root, "installed", run.plan["software"]["name"] + ".json")
+def record_path(root: str, software: str) -> str:
+    """Where the computer remembers a software that is installed."""
+    return os.path.join(root, "installed", software + ".json")
 
 
 def save(path: str, content: dict[str, Any]) -> str:

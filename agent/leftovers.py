@@ -17,48 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from agent.contents import Contents
     from agent.host import Host
     from agent.snapshot import Snapshot
 
 SYSTEM_ID_LIMIT = 1000
 """Accounts from here on are people's; we never remove one. Source: Debian policy 9.2.2."""
-CONTENT_FILE = "before.contents"
-CONTENT_LIMIT_BYTES = 16 * 1024 * 1024
-
-
-class Contents:
-    """The content of small files as they were, by SHA-256, in one file of the run's folder."""
-
-    def __init__(self, folder: str, index: dict[str, list[int]] | None = None) -> None:
-        self.index: dict[str, list[int]] = index or {}
-        """By digest: offset and size."""
-        self._path = os.path.join(folder, CONTENT_FILE)
-        self._parts: list[bytes] = []
-        self._size_bytes = 0
-
-    def add(self, digest: str, data: bytes) -> None:
-        """Remember a content, as far as there is room."""
-        if digest not in self.index and self._size_bytes + len(data) <= CONTENT_LIMIT_BYTES:
-            self.index[digest] = [self._size_bytes, len(data)]
-            self._parts.append(data)
-            self._size_bytes += len(data)
-
-    def save(self) -> None:
-        """Write what was added; durable once this returns."""
-        with open(self._path, "wb") as file:
-            file.write(b"".join(self._parts))
-            file.flush()
-            os.fsync(file.fileno())
-        self._parts = []
-
-    def read(self, digest: str) -> bytes | None:
-        """A content; None where it was not kept."""
-        if digest not in self.index:
-            return None
-        offset, size_bytes = self.index[digest]
-        with open(self._path, "rb") as file:
-            file.seek(offset)
-            return file.read(size_bytes)
 
 
 class Sweep:
@@ -104,12 +68,16 @@ class Sweep:
             now: the state now.
             installed: by path, the content that the installing run left.
         """
+        added = [
+            row["name"]
+            for row in self._paths(residue)
+            if row["change"] == "added" and now["files"].get(row["name"], [""] * 9)[8] == installed.get(row["name"])
+        ]
         self._stop_stragglers()
+        self._stop_units(residue, added)
         self._remove_accounts(residue, lambda _path: True)
-        for row in sorted(self._paths(residue), key=lambda r: r["name"], reverse=True):
-            path = row["name"]
-            if row["change"] == "added" and now["files"].get(path, [""] * 9)[8] == installed.get(path):
-                self._remove(path)
+        for path in sorted(added, reverse=True):
+            self._remove(path)
         self._settle_services(residue)
         return self.done
 
@@ -176,6 +144,15 @@ class Sweep:
                     self.done["restored"].append(row["name"])
             else:
                 self.host.run(["systemctl", "reset-failed", row["name"]], timeout_s=30)
+
+    def _stop_units(self, residue: Sequence[dict[str, str]], going: Sequence[str]) -> None:
+        """Units that run and whose files are about to go: once the file is gone, systemd would let them run on."""
+        files_of = {os.path.basename(path) for path in going}
+        for row in residue:
+            if (row["kind"], row["change"]) != ("service", "added") or row["name"] not in files_of:
+                continue
+            if self.host.run(["systemctl", "stop", row["name"]], timeout_s=90).ok:
+                self.done["stopped"].append(row["name"])
 
     def _stop_stragglers(self) -> None:
         """Programs that an installer left running by hand: they live in the unit that we were started in."""

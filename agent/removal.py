@@ -7,8 +7,9 @@ import shutil
 
 from agent import snapshot
 from agent.actions import ActionFailed, action
+from agent.contents import Contents
 from agent.kept import load, record_path, save
-from agent.leftovers import Contents, Sweep
+from agent.leftovers import Sweep
 from agent.protocol import text
 from agent.rollback import LISTED_CHANGES, first, settle, swept, undo
 
@@ -25,7 +26,7 @@ def keep_record(run: Run) -> None:
     before = load(os.path.join(run.folder, "before.json"))
     state = snapshot.take(run.host, run.variant.get("watch", []), before=(before or {}).get("snapshot"))
     changes = snapshot.difference((before or {}).get("snapshot", {}), state) if before else []
-    path = record_path(run)
+    path = record_path(run.host.root, run.plan["software"]["name"])
     kept = load(path) or {"runs": []}
     kept["runs"] = [each for each in kept["runs"] if each["folder"] != run.folder]
     added = {row["name"]: state["files"][row["name"]][8] for row in changes if row["name"] in state["files"]}
@@ -55,7 +56,7 @@ def uninstall(run: Run) -> None:
 
     Without such a run on record (somebody else installed it) each action is undone as if nothing of it had been there.
     """
-    path = record_path(run)
+    path = record_path(run.host.root, run.plan["software"]["name"])
     kept = load(path)
     if kept is None and not any(run.look(s).state in ("present", "different") for s in run.section("install")):
         run.end("not_installed", 8, None)

@@ -10,8 +10,9 @@ import time
 
 from agent import snapshot
 from agent.actions import ActionFailed, action
-from agent.kept import load, record_path, save
-from agent.leftovers import Contents, Sweep, windows_of
+from agent.contents import Contents
+from agent.kept import load, save
+from agent.leftovers import Sweep, windows_of
 from agent.probes import probe
 from agent.protocol import text
 
@@ -153,25 +154,6 @@ def settle(run: Run, before: snapshot.Snapshot) -> Any:
             return state, residue
         time.sleep(0.2)
         state = snapshot.take(run.host, watch, before=before)
-
-
-def baseline(run: Run) -> dict[str, Any]:
-    """How to prove the version before, should it have to come back: its probes and its version string.
-
-    Where Pasang installed it, these are the probes of its own playbook. Where somebody else did, those of the new
-    playbook that pass on it now. Empty where the software is not on the computer.
-    """
-    kept = load(record_path(run))
-    if kept:
-        return {"version": kept["software"].get("version"), "probes": kept["probes"]}
-    found = [run.look(spec) for spec in run.section("install")]
-    versions = [d.found for d in found if d.state == "different"]
-    if not versions and not all(d.present for d in found):
-        return {"version": None, "probes": []}
-    since = (run.ledger.variant or {}).get("since", {})
-    specs = [{**spec, "within_s": 0} for spec in run.section("test")]
-    passing = [spec for spec in specs if probe(spec, run.host, since)["verdict"] == "passed"]
-    return {"version": ", ".join(filter(None, versions)) or None, "probes": [{**s, "within_s": 10} for s in passing]}
 
 
 def ask_again(run: Run, probes: Sequence[dict[str, Any]]) -> list[dict[str, str]]:

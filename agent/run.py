@@ -13,6 +13,7 @@ from agent import snapshot
 from agent.actions import KINDS as ACTIONS
 from agent.actions import ActionFailed, action
 from agent.journal import mono
+from agent.kept import load, record_path, save
 from agent.ledger import Ledger
 from agent.probes import probe
 from agent.protocol import text
@@ -179,16 +180,14 @@ class Run:
         """The state before the first effect, kept in the run's folder; once."""
         if self.ledger.snapshot_before is not None:
             return
-        from agent.kept import save
-        from agent.leftovers import Contents
-        from agent.rollback import baseline
+        from agent.contents import Contents
 
         contents = Contents(self.folder)
         state = snapshot.take(self.host, self.variant.get("watch", []), contents=contents)
         contents.save()
         digest = save(
             os.path.join(self.folder, "before.json"),
-            {"snapshot": state, "contents": contents.index, "baseline": baseline(self)},
+            {"snapshot": state, "contents": contents.index, "baseline": self.baseline()},
         )
         self.note(
             "snapshot",
@@ -199,6 +198,27 @@ class Run:
             counts=snapshot.counts(state),
             **state["notes"],
         )
+
+    def baseline(self) -> dict[str, Any]:
+        """How to prove the version before, should it have to come back: its probes and its version string.
+
+        Where Pasang installed it, these are the probes of its own playbook. Where somebody else did, those of the new
+        playbook that pass on it now. Empty where the software is not on the computer.
+        """
+        kept = load(record_path(self.host.root, self.plan["software"]["name"]))
+        if kept:
+            return {"version": kept["software"].get("version"), "probes": kept["probes"]}
+        found = [self.look(spec) for spec in self.section("install")]
+        versions = [d.found for d in found if d.state == "different"]
+        if not versions and not all(d.present for d in found):
+            return {"version": None, "probes": []}
+        since = (self.ledger.variant or {}).get("since", {})
+        specs = [{**spec, "within_s": 0} for spec in self.section("test")]
+        passing = [spec for spec in specs if probe(spec, self.host, since)["verdict"] == "passed"]
+        return {
+            "version": ", ".join(filter(None, versions)) or None,
+            "probes": [{**s, "within_s": 10} for s in passing],
+        }
 
     def ask_all(self, step: int, section: str) -> None:
         """Every probe of a section, all of them even where one fails.

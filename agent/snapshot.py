@@ -16,8 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Sequence
 
+    from agent.contents import Contents
     from agent.host import Host
-    from agent.leftovers import Contents
 
     Snapshot = Dict[str, Dict[str, Any]]
 

@@ -9,7 +9,6 @@ from rich.table import Table
 from rich.text import Text as Styled
 
 from controller.cli.common import LANGUAGE, say
-from controller.cli.watch import COLOURS
 from controller.form.wording import OUTCOMES, ROLLBACKS, word
 from controller.run.work import count
 from controller.text import said
@@ -17,6 +16,20 @@ from controller.text import said
 if TYPE_CHECKING:
     from controller.run.opening import RunResult
     from controller.run.work import HostResult, HostWork
+
+
+COLOURS = {
+    "installed": "green",
+    "already_installed": "green",
+    "verified": "green",
+    "uninstalled": "green",
+    "eligible": "green",
+    "not_installed": "green",
+    "running": "cyan",
+    "awaiting_decision": "yellow",
+    "not_started": "yellow",
+}
+"""Of outcomes; what is not here is red."""
 
 
 def print_summary(result: RunResult) -> None:

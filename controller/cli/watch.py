@@ -22,17 +22,6 @@ if TYPE_CHECKING:
 
 ROWS = 30
 """How many computers the live table shows at once: those at work first."""
-COLOURS = {
-    "installed": "green",
-    "already_installed": "green",
-    "verified": "green",
-    "uninstalled": "green",
-    "eligible": "green",
-    "not_installed": "green",
-    "running": "cyan",
-    "awaiting_decision": "yellow",
-    "not_started": "yellow",
-}
 
 
 class Quiet:
@@ -134,6 +123,7 @@ class Live(Quiet):
         from rich.table import Table
 
         from controller import sop
+        from controller.cli.summary import COLOURS
         from controller.form.wording import OUTCOMES, word
 
         with self._lock:

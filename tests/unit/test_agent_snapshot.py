@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from agent import snapshot
-from agent.leftovers import Contents, Sweep, windows_of, within
+from agent.contents import Contents
+from agent.leftovers import Sweep, windows_of, within
 from agent.snapshot import FileReader, difference, same_file
 
 
