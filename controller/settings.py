@@ -15,6 +15,8 @@ from pathlib import Path
 from controller.errors import InputError
 from controller.text import Language, Text, language_of
 
+SETTINGS_LIMIT_BYTES = 1_000_000
+
 
 class Secret:
     """A value that prints as ``***`` wherever it is printed; ``reveal()`` is the only way to it."""
@@ -142,17 +144,9 @@ def load_letterhead(path: Path) -> Letterhead:
     """
     if not path.exists():
         return Letterhead()
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
+    from controller.source import read
 
-    try:
-        content = YAML(typ="safe").load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
-        raise InputError(
-            Text("berkas pengaturan tidak dapat dibaca", "the settings file cannot be read"),
-            where=str(path),
-            hint=Text("periksa penulisan YAML-nya", f"mend its YAML: {str(error).splitlines()[0]}"),
-        ) from error
+    content = read(path, limit_bytes=SETTINGS_LIMIT_BYTES, error=InputError).root or {}
     head = content.get("letterhead", {}) if isinstance(content, dict) else None
     known = Letterhead.__dataclass_fields__
     unknown = sorted(set(head) - set(known)) if isinstance(head, dict) else ["letterhead"]
