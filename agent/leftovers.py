@@ -48,6 +48,7 @@ class Sweep:
         # Asked before anything is taken away, since that changes the folders above it.
         ours = [row for row in self._paths(residue) if within(changed_at(row["name"]), windows)]
         self._stop_stragglers()
+        self._stop_units(residue, [row["name"] for row in ours if row["change"] == "added"])
         self._remove_accounts(residue, lambda path: within(changed_at(path), windows))
         for row in sorted(ours, key=lambda r: r["name"], reverse=True):
             if row["change"] == "added":
