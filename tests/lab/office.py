@@ -9,7 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,9 +137,9 @@ class Office:
 
 
 @pytest.fixture
-def office(lab: Lab, tmp_path: Path) -> Iterator[Office]:
+def office(lab: Lab, tmp_path: Path) -> Office:
     """An office of one test."""
-    yield Office(lab, tmp_path / "office")
+    return Office(lab, tmp_path / "office")
 
 
 def same(before: Readout, after: Readout, *, ignore: Sequence[str] = ()) -> dict[str, str]:
@@ -152,7 +152,9 @@ def quiet(host: Host) -> None:
 
     def rests() -> bool:
         said = host.run(["systemctl", "is-system-running"], check=False).stdout.strip()
-        return said in ("running", "degraded") and not host.run(["systemctl", "list-jobs", "--no-legend"]).stdout.strip()
+        return (
+            said in ("running", "degraded") and not host.run(["systemctl", "list-jobs", "--no-legend"]).stdout.strip()
+        )
 
     wait_until(rests, timeout_s=20, what=f"{host.name} at rest", every_s=0.1)
 

@@ -57,7 +57,9 @@ def _installed(host: Host, before: Readout, after: Readout) -> None:
     assert http(host, "/iidc") == "204"
     assert (host.root / "etc/nginx/conf.d/iidc.conf").read_text().startswith(f"# iidc: {host.name}\n")
     stray = [c for c in before.difference(after) if c.startswith("/") and "nginx" not in c]
-    allowed = r"/var/www|/var/lib/pasang|/etc/(ufw|init.d|logrotate.d|default|systemd)|/usr/(share|lib|sbin)|/var$|/var/l"
+    allowed = (
+        r"/var/www|/var/lib/pasang|/etc/(ufw|init.d|logrotate.d|default|systemd)|/usr/(share|lib|sbin)|/var$|/var/l"
+    )
     assert [path for path in stray if not re.match(allowed, path)] == []
 
 
