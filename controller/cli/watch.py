@@ -59,7 +59,7 @@ class Lines(Quiet):
 
     def finished(self, result: RunResult) -> None:
         """The ``summary`` record."""
-        self._print(result.summary())
+        self._print(result.summary(LANGUAGE))
 
     def nothing_open(self) -> None:
         """A summary of nothing, so that programs find one."""

@@ -21,7 +21,7 @@ from controller.records import Record, Redactor, Store, Writer
 from controller.run.fleet import FORKS, run_fleet
 from controller.run.work import Desk, HostResult, HostWork, Observer, count, new_run_id
 from controller.settings import Settings
-from controller.text import Text
+from controller.text import Language, Text
 from controller.transport import Options
 
 WITH_FORM = frozenset({"install", "verify", "uninstall"})
@@ -47,12 +47,12 @@ class RunResult:
     results: Sequence[tuple[HostWork, HostResult]]
     seconds: float
 
-    def summary(self) -> Record:
+    def summary(self, language: Language) -> Record:
         """The last line of ``--json``. With several playbooks a computer's row is that of the one it got to."""
         hosts: dict[str, dict[str, Any]] = {}
         for work, result in self.results:
             if work.host.name not in hosts or result.outcome != "not_started":
-                hosts[work.host.name] = result.summary()
+                hosts[work.host.name] = result.summary(language)
         return {
             "type": "summary",
             "run": self.run,

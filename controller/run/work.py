@@ -14,6 +14,7 @@ from controller.inventory import Host
 from controller.plan import Plan
 from controller.records import Record, Store, Writer
 from controller.runtime import Runtime
+from controller.text import Language, said
 from controller.transport import Options
 
 GOOD = frozenset({"installed", "already_installed", "verified", "uninstalled", "not_installed", "eligible"})
@@ -57,14 +58,15 @@ class HostResult:
     """Of the agent on the computer; None where it is not known."""
     hint: Mapping[str, str] | None = None
 
-    def summary(self) -> dict[str, Any]:
-        """The fields of ``--json``'s summary. The reason is in both languages: who reads it is not known here."""
+    def summary(self, language: Language) -> dict[str, Any]:
+        """The fields of ``--json``'s summary; the reason in the reader's language, with what to do where it is known."""
+        parts = [said(text, language) for text in (self.reason, self.hint) if text]
         return {
             "outcome": self.outcome,
             "form": self.form or None,
             "seconds": round(self.seconds, 3),
             "step": self.step,
-            "reason": self.reason,
+            "reason": "; ".join(parts) or None,
             "rollback": self.rollback,
         }
 
