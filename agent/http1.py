@@ -16,7 +16,7 @@ from agent.protocol import text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    pass
 
 HEAD_LIMIT_BYTES = 64 * 1024
 BODY_LIMIT_BYTES = 1024 * 1024
@@ -101,7 +101,12 @@ def parse(url: str) -> Address:
     else:
         host, _, port = authority.partition(":")
     secure = scheme.lower() == "https"
-    if not host or (port and not (port.isdigit() and 0 < int(port) < 65536)):
+    try:
+        host = host.encode("idna").decode("ascii") if not host.isascii() else host
+    except UnicodeError:
+        host = ""
+    right_port = not port or (port.isascii() and port.isdigit() and len(port) < 6 and 0 < int(port) < 65536)
+    if not host or not right_port or any(character <= " " or character == "\x7f" for character in host):
         raise HttpFailed(f"alamat {url} salah tulis", f"the address {url} is malformed", final=True)
     if not target.startswith("/"):
         target = "/" + target
@@ -173,9 +178,7 @@ def connect(address: Address, deadline: float) -> socket.socket:
     Raises:
         OSError: none does, or the name is not known.
     """
-    name: Any = address.host
-    if name.isascii():
-        name = name.encode("ascii")  # a str would load the tables of international names
+    name = address.host.encode("ascii")  # a str would load the tables of international names
     failure: OSError | None = None
     for family, kind, protocol, _, place in socket.getaddrinfo(name, address.port, type=socket.SOCK_STREAM):
         stream = socket.socket(family, kind, protocol)
@@ -342,7 +345,7 @@ def length_of(value: str) -> int:
     """
     lengths = {part.strip() for part in value.split(",")}
     only = lengths.pop()
-    if lengths or not only.isdigit():
+    if lengths or not (only.isascii() and only.isdigit()) or len(only) > 18:
         raise HttpFailed(f"Content-Length salah: {value}", f"wrong Content-Length: {value}")
     return int(only)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from agent.http1 import HttpFailed, request
 from agent.probes import Answer
@@ -96,8 +97,11 @@ def value_at(document: Any, path: str) -> Any:
     for part in path.replace("[", ".").replace("]", "").split("."):
         if not part:
             continue
-        if isinstance(document, list) and part.lstrip("-").isdigit() and -len(document) <= int(part) < len(document):
-            document = document[int(part)]
+        if isinstance(document, list) and re.fullmatch(r"-?[0-9]{1,9}", part):
+            place = int(part)
+            if not -len(document) <= place < len(document):
+                return MISSING
+            document = document[place]
         elif isinstance(document, dict) and part in document:
             document = document[part]
         else:

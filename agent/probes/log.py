@@ -154,12 +154,12 @@ def written(path: str, since: dict[str, Any]) -> list[Range]:
     try:
         status = os.stat(path)
     except FileNotFoundError:
-        return [one for one in turned_over(path, mark, float(since["at"]), 0) if one[1] < one[2]]
+        return [one for one in turned_over(path, mark, float(since.get("at") or 0), 0) if one[1] < one[2]]
     if not stat.S_ISREG(status.st_mode):
         raise CannotTell(f"{path} bukan berkas biasa", f"{path} is not a regular file")
     if goes_on(path, status, mark):
         return [(path, mark["size_bytes"], status.st_size)]
-    older = turned_over(path, mark, float(since["at"]), status.st_ino)
+    older = turned_over(path, mark, float(since.get("at") or 0), status.st_ino)
     return [one for one in [*older, (path, 0, status.st_size)] if one[1] < one[2]]
 
 

@@ -78,6 +78,7 @@ def read(*pieces, method="GET"):
         ("http://h/%20", False, "h", 80, "/%20", "h"),
         ("http://h/x\r\nHost: other", False, "h", 80, "/x%0D%0AHost:%20other", "h"),
         ("http://h/a@b", False, "h", 80, "/a@b", "h"),
+        ("http://bücher.invalid/", False, "xn--bcher-kva.invalid", 80, "/", "xn--bcher-kva.invalid"),
     ],
 )
 def test_addresses(url, secure, host, port, target, authority):
@@ -98,6 +99,10 @@ def test_addresses(url, secure, host, port, target, authority):
         "http://h:x/",
         "http://h:0/",
         "http://h:70000/",
+        "http://h:²/",
+        "http://a b/",
+        "http://a\0b/",
+        "http://" + "é" * 80 + ".invalid/",
         "http://[::1",
     ],
 )
@@ -155,6 +160,8 @@ def test_repeated_headers_and_bare_line_ends():
         (b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "Content-Length"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx", "Content-Length"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: \r\n\r\n", "Content-Length"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: \xb2\r\n\r\n", "Content-Length"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n", "Content-Length"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "malformed"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nhello", "malformed"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhelloX\r\n", "malformed"),
@@ -296,6 +303,8 @@ def test_probe(spec, given_, verdict):
         ("checks[2].name", "x", "failed"),
         ("checks", [{"name": "db", "ms": 1.5}, {"name": "disk"}], "passed"),
         ("status.deeper", "ok", "failed"),
+        ("checks.--1", 1, "failed"),
+        ("checks[²]", 1, "failed"),
         ("missing", None, "failed"),
     ],
 )
