@@ -6,20 +6,22 @@ Lines are the unit of reading, because everything that comes back is a line of J
 
 from __future__ import annotations
 
+import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 from agent.protocol import LINE_LIMIT_BYTES
 from controller.errors import AgentFault, LineLost
 from controller.settings import Secret
 from controller.text import Text
 
+T = TypeVar("T")
 ERRORS_LIMIT_BYTES = 8192
 """How much of the other end's stderr is kept: its tail."""
 
@@ -100,8 +102,17 @@ class Options:
     """A line on which nothing is acknowledged for this long is lost."""
     gate: AbstractContextManager[object] | None = None
     """Held while a connection is being made, e.g. a semaphore: a cap of simultaneous new connections."""
-    cache: dict[object, object] = field(default_factory=dict, compare=False, repr=False)
-    """Of the transports: known hosts and private keys already read, the script of the memory transport."""
+    cache: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
+    """Of the transports: known hosts and private keys already read, the scripts of the memory transport."""
+    lock: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
+
+    def once(self, key: object, make: Callable[[], T]) -> T:
+        """What ``make`` returned the first time that ``key`` was asked for; the others wait for it."""
+        with self.lock:
+            if key not in self.cache:
+                self.cache[key] = make()
+            made: T = self.cache[key]
+            return made
 
 
 class Channel(ABC):

@@ -19,7 +19,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from controller.errors import HostError, InventoryError
 from controller.text import Text
@@ -93,9 +93,9 @@ class MemoryTransport(Transport):
 
     def __init__(self, connection: Endpoint, options: Options) -> None:
         self._connection = connection
-        computers: Any = options.cache.get("memory", {})
+        computers: Computers = options.cache.get("memory", {})
         try:
-            self._computer: Callable[[str], Script] = computers[connection.address]
+            self._computer = computers[connection.address]
         except KeyError as error:
             raise InventoryError(
                 Text("tidak ada naskah untuk komputer ini", "no script for this computer"),
@@ -104,9 +104,7 @@ class MemoryTransport(Transport):
                     "ansible_connection: memory hanya untuk pengujian", "ansible_connection: memory is for tests"
                 ),
             ) from error
-        clock: Any = options.cache.get("clock", time)
-        self._clock: Clock = clock
-        self._refuses_after_s = options.connect_timeout_s
+        self._clock: Clock = options.cache.get("clock", time)
         self._channels: list[MemoryChannel] = []
 
     def connect(self, command: str | None = None) -> None:

@@ -69,8 +69,8 @@ class Server:
             file.write(f"[127.0.0.1]:{port} {kind} {blob}\n")
 
     def kill_sessions(self) -> None:
-        """What a pulled cable is to the client: the server's side of every connection is gone."""
-        for pid in descendants(self.process.pid):
+        """What a pulled cable is to the client: the server's side of every connection is gone, its sshd first."""
+        for pid in reversed(descendants(self.process.pid)):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 

@@ -167,10 +167,7 @@ class SshTransport(Transport):
     def _known_hosts(self) -> KnownHosts:
         ours = self._options.known_hosts
         files = (*(self._way.known_hosts or USER_FILES), *SYSTEM_FILES, *((ours,) if ours else ()))
-        known = self._options.cache.get(("known_hosts", files))
-        if not isinstance(known, KnownHosts):
-            known = self._options.cache["known_hosts", files] = KnownHosts(files)
-        return known
+        return self._options.once(("known_hosts", files), lambda: KnownHosts(files))
 
     def open(self, command: str) -> Channel:
         """See ``Transport.open``."""

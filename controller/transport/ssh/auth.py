@@ -85,10 +85,7 @@ def _secret(value: object) -> str:
 
 def _private_key(path: Path, passphrase: str | None, options: Options) -> Any:
     """The key in a file, or why it cannot be used; read once, because a passphrase is slow by design."""
-    known = options.cache.get(("key", path))
-    if known is None:
-        known = options.cache["key", path] = _load(path, passphrase)
-    return known
+    return options.once(("key", path), lambda: _load(path, passphrase))
 
 
 def _load(path: Path, passphrase: str | None) -> Any:

@@ -112,9 +112,7 @@ def _arguments(extra: Mapping[str, object]) -> Iterator[tuple[str, str]]:
 
 def _ssh_config(host: str, options: Options) -> dict[str, Any]:
     """What ssh_config says of ``host``: keys in lower case."""
-    configs: Any = options.cache.get("ssh_config")
-    if configs is None:
-        configs = options.cache["ssh_config"] = [_parsed(text) for file in _FILES if (text := _text(file))]
+    configs = options.once("ssh_config", lambda: [_parsed(text) for file in _FILES if (text := _text(file))])
     merged: dict[str, Any] = {}
     for config in configs:
         for key, value in config.lookup(host).items():

@@ -56,8 +56,7 @@ def borrow(
     """
     hop = hop_to(jumps, connection)
     key = ("jump", hop.address, hop.port, hop.user, hop.private_key_file, hop.host_key_checking, jumps)
-    shared = options.cache.setdefault(key, _Shared())
-    assert isinstance(shared, _Shared)  # noqa: S101 - for the type checker
+    shared = options.once(key, _Shared)
     with shared.lock:
         if shared.transport is None or not shared.transport.is_alive():
             # Whoever holds the gate for the computer behind it must not wait for it again.

@@ -218,6 +218,7 @@ class Session(paramiko.Transport):  # type: ignore[misc]  # paramiko has no type
         """See paramiko; closing a socket alone would leave its reader asleep until its next look."""
         self.drop()
         super().close()
+        self.sock.close()
 
 
 class _Handler(paramiko.auth_handler.AuthOnlyHandler):  # type: ignore[misc]  # paramiko has no types
