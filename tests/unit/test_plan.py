@@ -16,6 +16,7 @@ from controller.inventory import load as load_inventory
 from controller.plan import build, build_all, digest_of
 from controller.playbook import Playbook, load
 
+CASES = Path(__file__).parents[1] / "cases" / "plan"
 PLAYBOOK = """\
 pasang: 1
 software: {name: kilat, version: "2.0", publisher: Contoh, licence: MIT}
@@ -246,3 +247,14 @@ def test_secrets_that_are_not_in_the_plan_are_not_its_secrets(tmp_path: Path) ->
     plan = build(playbook_of(tmp_path, template="x"), hosts[0], mode="install")
     assert plan.secrets == ()
     assert "sangat-rahasia" not in json.dumps(plan.document)
+
+
+@pytest.mark.parametrize("case", sorted(p.parent for p in CASES.glob("*/plan.json")), ids=lambda p: p.name)
+def test_a_case_becomes_its_plan(case: Path) -> None:
+    inspected = json.loads((case / "inspected.json").read_text(encoding="utf-8"))
+    playbook = dataclasses.replace(load(str(case)), inspected=inspected)
+    (host,) = load_inventory(case / "inventory.yaml").select("all")
+    plan = build(playbook, host, mode="install", run="run", form="form")
+    expected = json.loads((case / "plan.json").read_text(encoding="utf-8"))
+    assert json.loads(json.dumps(plan.document)) == expected
+    assert plan.digest == expected["digest"]
