@@ -6,9 +6,11 @@ Every method does what the journal says is not done yet, so that a run which was
 
 from __future__ import annotations
 
+import os
 import time
 
 from agent import requirements
+from agent.inbox import payloads_of
 from agent.platforms import matches
 from agent.protocol import text
 from agent.run import AFTER_A_CHANGE, Run, StepFailed, Waiting, join
@@ -50,6 +52,10 @@ class Procedure(Run):
         present = [self.detect(5, "install", i, s).present for i, s in enumerate(self.section("install"))]
         for step, section in ((6, "run"), (10, "configure")):
             present += [self.detect(step, section, i, s).present for i, s in self.actions(section)]
+        payloads = [self.plan["payloads"][name] for name in payloads_of(self.variant)]
+        missing = [p for p in payloads if not all(present) and not os.path.exists(self.host.blob(p["digest"]))]
+        sent_bytes = sum(p["size_bytes"] for p in missing)
+        self.note("planned", step=4, changes=not all(present), send=[p["file"] for p in missing], send_bytes=sent_bytes)
         self.end("not_eligible" if unmet else "already_installed" if all(present) else "eligible", 4, unmet)
 
     def do_verify(self) -> None:

@@ -14,6 +14,9 @@ from controller.run.work import count
 from controller.text import said
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from controller.records import Record
     from controller.run.opening import RunResult
     from controller.run.work import HostResult, HostWork
 
@@ -32,9 +35,13 @@ COLOURS = {
 """Of outcomes; what is not here is red."""
 
 
-def print_summary(result: RunResult) -> None:
-    """Print the table, the counts and the next step on stdout."""
+def print_summary(result: RunResult, looked: Mapping[str, Sequence[Record]]) -> None:
+    """Print the table, the counts and the next step on stdout; of commands that only look, first what they found."""
     console = Console()
+    if result.results and result.results[0][0].mode in ("check", "plan", "verify"):
+        from controller.cli.looked import print_looked
+
+        print_looked(console, result, looked)
     several = len({work.software for work, _ in result.results}) > 1
     table = Table(title=f"{result.run} · {result.seconds:.1f} s", title_justify="left", show_edge=False, pad_edge=False)
     table.add_column(say("Komputer", "Computer"))

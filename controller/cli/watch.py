@@ -24,11 +24,21 @@ ROWS = 30
 """How many computers the live table shows at once: those at work first."""
 
 
+LOOKS = frozenset({"requirement", "detected", "planned", "probe"})
+"""Records that people want to see of commands that only look."""
+
+
 class Quiet:
     """Prints nothing until the end; the base of the others."""
 
+    def __init__(self) -> None:
+        self.looked: dict[str, list[Record]] = {}
+        """By computer, in order: what a command that only looks has found."""
+
     def event(self, record: Record) -> None:
         """See ``Observer``."""
+        if record["type"] in LOOKS:
+            self.looked.setdefault(str(record["host"]), []).append(record)
 
     def pushing(self, host: str, name: str, sent_bytes: int, size_bytes: int) -> None:
         """See ``Observer``."""
@@ -40,7 +50,7 @@ class Quiet:
         """The summary: a row a computer, and numbers that add up."""
         from controller.cli.summary import print_summary
 
-        print_summary(result)
+        print_summary(result, self.looked)
 
     def nothing_open(self) -> None:
         """Nothing was left open."""
@@ -51,6 +61,7 @@ class Lines(Quiet):
     """``--json``: one object a line on stdout, nothing else there."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._lock = threading.Lock()
 
     def event(self, record: Record) -> None:
@@ -89,6 +100,7 @@ class Live(Quiet):
     """A table that lives: a row a computer and its step, bars for what is being sent."""
 
     def __init__(self, console: Console, total: int) -> None:
+        super().__init__()
         self._rows: dict[str, Row] = {}
         self._lock = threading.Lock()
         self._total = total
@@ -96,6 +108,7 @@ class Live(Quiet):
 
     def event(self, record: Record) -> None:
         """See ``Observer``."""
+        super().event(record)
         host, kind = str(record.get("host") or ""), record["type"]
         if not host:
             return
@@ -174,6 +187,8 @@ class _Closing(Quiet):
     """The live table, taken off the screen before the summary is printed."""
 
     def __init__(self, table: Live, screen: Any) -> None:
+        super().__init__()
+        self.looked = table.looked
         self.event = table.event  # type: ignore[method-assign]
         self.pushing = table.pushing  # type: ignore[method-assign]
         self.ended = table.ended  # type: ignore[method-assign]

@@ -52,7 +52,8 @@ class RunResult:
         hosts: dict[str, dict[str, Any]] = {}
         for work, result in self.results:
             if work.host.name not in hosts or result.outcome != "not_started":
-                hosts[work.host.name] = result.summary(language)
+                digest = work.plan.digest if work.plan is not None else None
+                hosts[work.host.name] = {**result.summary(language), "plan_digest": digest}
         return {
             "type": "summary",
             "run": self.run,

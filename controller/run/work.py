@@ -59,7 +59,7 @@ class HostResult:
     hint: Mapping[str, str] | None = None
 
     def summary(self, language: Language) -> dict[str, Any]:
-        """The fields of ``--json``'s summary; the reason in the reader's language, with what to do where it is known."""
+        """The fields of ``--json``'s summary; the reason, and what to do, in the reader's language."""
         parts = [said(text, language) for text in (self.reason, self.hint) if text]
         return {
             "outcome": self.outcome,
