@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from agent.host import Host
 
 POLL_S = 0.01
-"""How often a follower looks for new records: a stat and a read, some 10 µs."""
+"""How often a follower looks for new records at first: a read, some 10 µs."""
+LONGEST_POLL_S = 0.1
+"""… and when nothing has come for two seconds."""
 PATIENCE_S = 15.0
 """How long a detached process may take to show itself."""
 
@@ -266,7 +268,7 @@ def follow(host: Host, job: dict[str, Any], outbox: Outbox, inbox: Inbox) -> Non
                     )
                     outbox.send({"answer": "fault", "code": "agent_stopped", "reason": reason})
                     return
-            time.sleep(POLL_S)
+            time.sleep(min(LONGEST_POLL_S, POLL_S + (time.monotonic() - seen_at) / 20))
 
 
 def tidy(host: Host, plan: dict[str, Any]) -> None:
