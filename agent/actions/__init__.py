@@ -31,7 +31,7 @@ import importlib
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
-    from typing import Any, Dict, Optional
+    from typing import Any
 
 KINDS = ("deb", "archive", "file", "service", "command")
 
@@ -39,7 +39,7 @@ KINDS = ("deb", "archive", "file", "service", "command")
 class ActionFailed(Exception):
     """The effect did not come about. ``reason`` is a text in both languages, ``evidence`` what was seen."""
 
-    def __init__(self, reason: Dict[str, str], evidence: Optional[Dict[str, Any]] = None) -> None:
+    def __init__(self, reason: dict[str, str], evidence: dict[str, Any] | None = None) -> None:
         super().__init__(reason["en"])
         self.reason = reason
         self.evidence = evidence or {}
@@ -50,7 +50,7 @@ class Detection:
 
     __slots__ = ("found", "reason", "state")
 
-    def __init__(self, state: str, found: str = "", reason: Optional[Dict[str, str]] = None) -> None:
+    def __init__(self, state: str, found: str = "", reason: dict[str, str] | None = None) -> None:
         self.state = state
         self.found = found
         self.reason = reason

@@ -18,7 +18,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Optional
+    from typing import Any
 
     from agent.host import Host
 
@@ -33,7 +33,13 @@ class Answer:
     __slots__ = ("final", "found", "needed", "reason", "verdict")
 
     def __init__(
-        self, verdict: str, *, needed: str = "", found: str = "", reason: Optional[Dict[str, str]] = None, final: bool = False
+        self,
+        verdict: str,
+        *,
+        needed: str = "",
+        found: str = "",
+        reason: dict[str, str] | None = None,
+        final: bool = False,
     ) -> None:
         self.verdict = verdict
         self.needed = needed
@@ -43,7 +49,7 @@ class Answer:
         """Asking again cannot help (a service that restarted, a pattern that must not stand in a log)."""
 
 
-def probe(spec: Dict[str, Any], host: Host, since: Dict[str, Any]) -> Dict[str, Any]:
+def probe(spec: dict[str, Any], host: Host, since: dict[str, Any]) -> dict[str, Any]:
     """Ask until it passes, is final, or ``within_s`` is over; the fields of a ``probe`` record.
 
     Raises:
