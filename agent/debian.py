@@ -5,8 +5,6 @@ Source: deb-version(7), deb-control(5), Debian Policy chapter 7.
 
 from __future__ import annotations
 
-import re
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -32,10 +30,7 @@ else:
     Relation = namedtuple("Relation", "name architecture operator version")
     Offer = namedtuple("Offer", "version architecture foreign")
 
-_RELATION = re.compile(
-    r"\s*(?P<name>[A-Za-z0-9][A-Za-z0-9+.\-]*)(?::(?P<architecture>[a-z0-9\-]+))?"
-    r"\s*(?:\(\s*(?P<operator><<|<=|=|>=|>>|<|>)\s*(?P<version>[^)\s]+)\s*\))?\s*(?:\[[^\]]*\])?\s*(?:<[^>]*>\s*)*$"
-)
+OPERATORS = ("", "<<", "<=", "=", ">=", ">>", "<", ">")
 
 
 def compare(left: str, right: str) -> int:
@@ -106,14 +101,31 @@ def parse_relations(field: str) -> list[list[Relation]]:
     """
     groups = []
     for part in field.replace("\n", " ").split(","):
-        group = []
-        for alternative in part.split("|"):
-            match = _RELATION.match(alternative)
-            if match:
-                group.append(Relation(*(match.group(key) or "" for key in Relation._fields)))
+        group = [found for found in map(parse_relation, part.split("|")) if found]
         if group:
             groups.append(group)
     return groups
+
+
+def parse_relation(alternative: str) -> Relation | None:
+    """``name:architecture (>= version)``; what build dependencies have more, in ``[]`` and ``<>``, does not count here.
+
+    By hand: compiling a regular expression would cost every computer more than reading its few relations.
+    """
+    head, bracket, rest = alternative.partition("(")
+    inside, closed, _ = rest.partition(")")
+    name, _, architecture = head.partition("[")[0].partition("<")[0].strip().partition(":")
+    version = inside.lstrip(" <>=")
+    operator = inside[: len(inside) - len(version)].strip()
+    version = version.strip()
+    if not name or " " in name or bracket != ("(" if closed else "") or bool(operator) != bool(version):
+        return None
+    return Relation(name, architecture, operator, version) if operator in OPERATORS else None
+
+
+def named(field: str | None) -> set[str]:
+    """The packages that a relation field names."""
+    return {relation.name for group in parse_relations(field or "") for relation in group}
 
 
 def write_relations(group: Iterable[Relation]) -> str:

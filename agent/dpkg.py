@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
-import struct
 import time
 from contextlib import contextmanager
 
@@ -105,6 +103,8 @@ def holder(handle: int) -> str:
 
     Source: fcntl(2) F_GETLK: short l_type, short l_whence, off_t l_start, off_t l_len, pid_t l_pid.
     """
+    import struct
+
     layout = "hhqqi4x"
     asked = struct.pack(layout, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
     try:
@@ -149,22 +149,19 @@ def program(host: Host, argv: list[str], timeout_s: float, environment: dict[str
     return result
 
 
-_SCRIPT = re.compile(
+SCRIPT = (
     r"(?:installed|new|old) (?P<package>\S+) package (?P<script>(?:pre|post)-(?:installation|removal)) script"
     r" subprocess (?:returned error exit status (?P<code>\d+)|was killed by signal \((?P<signal>[^)]*)\)|(?P<other>.*))"
 )
-_OVERWRITE = re.compile(
-    r"trying to overwrite '(?P<path>[^']*)', which is (?:also|different from other instances).*"
-    r" package (?P<package>\S+)"
-)
-_DAMAGED = re.compile(
-    r"(?:not a Debian format archive|lzma error|zstd.*error|zlib.*error|unexpected end of file|corrupted)"
-)
+OVERWRITE = r"trying to overwrite '(?P<path>[^']*)', which is (?:also|different from).* package (?P<package>\S+)"
+DAMAGED = r"not a Debian format archive|lzma error|zstd.*error|zlib.*error|unexpected end of file|corrupted"
 
 
 def reason_of(output: str) -> dict[str, str]:
     """What dpkg or apt complains of, in a sentence."""
-    match = _SCRIPT.search(output)
+    import re
+
+    match = re.search(SCRIPT, output)
     if match:
         package, script = match.group("package"), match.group("script")
         how = match.group("code") or match.group("signal") or match.group("other") or "?"
@@ -174,11 +171,11 @@ def reason_of(output: str) -> dict[str, str]:
         )
     if "No space left on device" in output:
         return text("Ruang disk habis.", "The disk is full.")
-    match = _OVERWRITE.search(output)
+    match = re.search(OVERWRITE, output)
     if match:
         path, package = match.group("path"), match.group("package")
         return text(f"Berkas {path} milik paket {package}.", f"The file {path} belongs to package {package}.")
-    if _DAMAGED.search(output):
+    if re.search(DAMAGED, output):
         return text("Berkas paket rusak.", "The package file is damaged.")
     complaints = [line.strip() for line in output.splitlines() if line.startswith(("dpkg: error", "E: ", " "))]
     what = " ".join(complaints[:2])[:300] or output.strip()[-300:] or "?"

@@ -9,9 +9,8 @@ of that is evidence.
 from __future__ import annotations
 
 import os
-import re
 
-from agent import debian, dpkg, files, repack
+from agent import debian, dpkg, files
 from agent.actions import ActionFailed
 from agent.protocol import text
 
@@ -26,8 +25,8 @@ ARCHIVES = "/var/cache/apt/archives"
 EXTENDED_STATES = "/var/lib/apt/extended_states"
 SUFFIXES = (".dpkg-dist", ".dpkg-new", ".dpkg-old", ".dpkg-tmp", ".ucf-dist", ".ucf-old")
 """What dpkg and ucf leave beside a configuration file."""
-_DEPENDS = re.compile(r"^ (\S+) depends on ", re.MULTILINE)
-_PLANNED = re.compile(r"^Inst (\S+) (?:\[\S+\] )?\((\S+) .*\[(\S+)\]\)", re.MULTILINE)
+DEPENDS = r"(?m)^ (\S+) depends on "
+PLANNED = r"(?m)^Inst (\S+) (?:\[\S+\] )?\((\S+) .*\[(\S+)\]\)"
 
 
 def capture(
@@ -56,7 +55,7 @@ def capture(
         for name, _, architecture in planned(apt, host):
             names.setdefault(name, architecture)
     for meta in metas:
-        for name in repack.relations(meta):
+        for name in debian.named(meta.get("conflicts")):
             if dpkg.row(packages, name):
                 names.setdefault(name, "")
     before: list[dict[str, Any]] = []
@@ -93,6 +92,8 @@ def planned(apt: list[str], host: Host) -> list[tuple[str, str, str]]:
     Raises:
         ActionFailed: it cannot.
     """
+    import re
+
     argv = ["apt-get", "--simulate", "--no-remove", "--no-install-recommends", "--allow-downgrades"]
     argv += ["--allow-change-held-packages", "--yes", "install", *apt]
     result = dpkg.program(host, argv, 120)
@@ -103,11 +104,13 @@ def planned(apt: list[str], host: Host) -> list[tuple[str, str, str]]:
             raise ActionFailed(dpkg.reason_of(update.err), update.evidence())
     if not result.ok:
         raise ActionFailed(dpkg.reason_of(result.err + result.out), result.evidence())
-    return [(match[0].partition(":")[0], match[1], match[2]) for match in _PLANNED.findall(result.out)]
+    return [(match[0].partition(":")[0], match[1], match[2]) for match in re.findall(PLANNED, result.out)]
 
 
 def _keep(name: str, architecture: str, host: Host, keep: str, conffiles: dict[str, bool]) -> dict[str, Any]:
     """One package that dpkg has something of; its conffiles are added to ``conffiles`` as its own."""
+    from agent import repack
+
     fields = repack.paragraph(name, architecture) or {}
     want, _, state = (fields.get("Status") or "install ok installed").split()
     for line in fields.get("Conffiles", "").split("\n"):
@@ -134,6 +137,8 @@ def _keep(name: str, architecture: str, host: Host, keep: str, conffiles: dict[s
 
 def _keep_deb(fields: dict[str, str], host: Host, keep: str) -> tuple[str, str]:
     """The .deb of an installed package: where it is from, and its path in ``keep``."""
+    from agent import repack
+
     name, version, architecture = fields["Package"], fields["Version"], fields["Architecture"]
     target = os.path.join(keep, name + ".deb")
     cached = os.path.join(ARCHIVES, f"{name}_{version.replace(':', '%3a')}_{architecture}.deb")
@@ -278,7 +283,9 @@ def _remove(names: list[str], verb: str, ours: Collection[str], host: Host, log:
     output = _call([f"--{verb}", *names], host, log)
     if not left():
         return
-    strangers = sorted(set(_DEPENDS.findall(output)) - set(ours))
+    import re
+
+    strangers = sorted(set(re.findall(DEPENDS, output)) - set(ours))
     if strangers:
         who = ", ".join(strangers)
         _select("install", left(), host, log)  # dpkg remembers the wish to remove even where it refuses

@@ -13,7 +13,7 @@ import stat
 import tarfile
 import time
 
-from agent import debian, dpkg
+from agent import dpkg
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -162,8 +162,3 @@ def paragraph(name: str, architecture: str) -> dict[str, str] | None:
         if fields.get("Package") == name and architecture in ("", "all", fields.get("Architecture")):
             return fields
     return None
-
-
-def relations(meta: dict[str, str]) -> set[str]:
-    """The names that a payload says it cannot stand beside: dpkg may remove those for it."""
-    return {relation.name for group in debian.parse_relations(meta.get("conflicts") or "") for relation in group}

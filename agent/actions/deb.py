@@ -16,7 +16,7 @@ from agent.protocol import text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Iterator
     from typing import Any
 
     from agent.host.linux import LinuxHost as Host
@@ -225,8 +225,8 @@ def _waves(spec: dict[str, Any], host: Host, paths: list[str]) -> list[list[str]
     """The files in as few calls as can be: a package that another one pre-depends on is configured in a call before."""
     asked = metas(spec, host)
     path_of = dict(zip((meta["package"] for meta in asked), paths))
-    before = {meta["package"]: _names(meta.get("pre_depends"), path_of) for meta in asked}
-    needs = {meta["package"]: before[meta["package"]] | _names(meta.get("depends"), path_of) for meta in asked}
+    before = {meta["package"]: debian.named(meta.get("pre_depends")) for meta in asked}
+    needs = {meta["package"]: before[meta["package"]] | debian.named(meta.get("depends")) for meta in asked}
 
     def split(names: list[str]) -> list[list[str]]:
         first = {need for name in names for need in before[name] if need in names}
@@ -240,10 +240,3 @@ def _waves(spec: dict[str, Any], host: Host, paths: list[str]) -> list[list[str]
         return split([name for name in names if name in first]) + split([name for name in names if name not in first])
 
     return [[path_of[name] for name in names] for names in split(list(path_of))]
-
-
-def _names(field: str | None, among: Container[str]) -> set[str]:
-    """The packages that a relation field names, as far as they are among some."""
-    return {
-        relation.name for group in debian.parse_relations(field or "") for relation in group if relation.name in among
-    }
