@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import ntpath
 import posixpath
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -173,7 +174,7 @@ class _Filling:
             configure = {**self._fill(configure), "actions": [self._action(a) for a in configure["actions"]]}
         filled["configure"] = configure
         actions = [*filled["install"], *filled["run"], *(configure["actions"] if configure else ())]
-        room = [r for a in actions for r in self._room(a)]
+        room = [r for a in actions for r in self._room(a, filled["when"]["os"])]
         if room:
             requirements = dict(filled["requirements"])
             requirements["disk_free"] = [*requirements.get("disk_free", ()), *room]
@@ -220,27 +221,27 @@ class _Filling:
         if problem not in self.problems:
             self.problems.append(problem)
 
-    def _room(self, action: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def _room(self, action: Mapping[str, Any], system: str) -> list[dict[str, Any]]:
         """What the payloads of an action take on the disk: see "Room for payloads" in ``docs/records.md``."""
-        kind = action["kind"]
-        names = [n for n in [*action.get("payloads", ()), action.get("payload")] if n]
-        where = {
+        windows = system == "windows"
+        known = {
             "deb": "/usr",
             "archive": action.get("into"),
-            "file": posixpath.dirname(str(action.get("path", ""))) or None,
-        }.get(kind)
+            "file": (ntpath if windows else posixpath).dirname(str(action.get("path", ""))),
+        }
         room = []
-        for name in names:
+        for name in [*action.get("payloads", ()), action.get("payload")]:
+            if name is None:
+                continue
             payload = self._playbook.inspected[name]
-            unpacked = payload["meta"].get("unpacked_size_bytes", payload["size_bytes"])
             room.append(
                 {
-                    "path": where or "/",
+                    "path": known.get(action["kind"]) or ("C:\\" if windows else "/"),
                     "at_least_bytes": 0,
                     "payload": name,
                     "digest": payload["digest"],
                     "payload_bytes": payload["size_bytes"],
-                    "unpacked_bytes": unpacked,
+                    "unpacked_bytes": payload["meta"].get("unpacked_size_bytes", payload["size_bytes"]),
                 }
             )
         return room

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from controller import template
+from controller import source, template, units
 from controller.errors import PlaybookError, Problem
 from controller.source import Document, Map, expanded, nearest, read, read_text
 from controller.text import Text
@@ -19,6 +19,8 @@ LIMIT_BYTES = 1_000_000
 FILE_NAMES = ("playbook.yaml", "playbook.yml")
 MARKS = ("{{", "{%", "{#")
 """What makes a text a template."""
+KEPT_LIMIT = 100
+"""Validated playbooks that are kept; the oldest go."""
 SECTIONS = ("install", "run", "test", "verify", "uninstall")
 
 
@@ -259,12 +261,14 @@ class _Kept:
         if folder is not None:
             import hashlib
 
-            code = [
-                (p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in sorted(Path(__file__).parent.glob("*.py"))
+            makers = [
+                *sorted(Path(__file__).parent.glob("*.py")),
+                Path(str(source.__file__)),
+                Path(str(units.__file__)),
             ]
-            self._path = folder / (
-                hashlib.sha256(f"{code}\n{text}".encode("utf-8", "surrogatepass")).hexdigest() + ".json"
-            )
+            code = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in makers]
+            key = hashlib.sha256(f"{code}\n{text}".encode("utf-8", "surrogatepass"))
+            self._path = folder / f"{key.hexdigest()}.json"
 
     def get(self) -> dict[str, Any] | None:
         """What was kept; None where there is nothing, or nothing of use."""
@@ -285,6 +289,9 @@ class _Kept:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             part.write_text(json.dumps(core, default=_freeze, ensure_ascii=False), encoding="utf-8")
             part.replace(self._path)
+            kept = sorted(self._path.parent.glob("*.json"), key=lambda p: p.stat().st_mtime, reverse=True)
+            for old in kept[KEPT_LIMIT:]:
+                old.unlink(missing_ok=True)
         except OSError:
             part.unlink(missing_ok=True)
 
