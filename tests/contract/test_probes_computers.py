@@ -1,4 +1,4 @@
-"""Probes and requirements on real computers of three Debian releases: their systemd, journal, dpkg, kernel and Python."""
+"""Probes and requirements on computers of three Debian releases: their systemd, journal, dpkg and Python."""
 
 from __future__ import annotations
 
