@@ -6,7 +6,7 @@ A kind is a module with two functions; ``spec`` is the plan's PROBE (``docs/reco
     What is asked, for the form.
 ``ask(spec, host, since) -> Answer``
     One question, at most ``timeout_s`` long. ``since`` is where the run began: ``{"at": epoch seconds, "mono": …,
-    "logs": {path: size in bytes}}``.
+    "logs": {path: where it ended, as ``log.marks`` has it, or its size in bytes}}``.
 
 ``probe`` keeps asking for ``within_s``.
 """
