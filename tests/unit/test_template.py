@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -102,6 +104,57 @@ def test_a_fault_tells_no_secret() -> None:
         Scope(VARIABLES).render("{{ sandi_password + 1 }}")
     said = f"{caught.value} {caught.value.what} {caught.value.hint} {caught.value.__cause__}"
     assert "s3cret" not in said
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            (
+                *(
+                    "{{ unit }}",
+                    "{{port}}",
+                    "{{ tiada }}",
+                    "{{ tiada | default('x y') }}",
+                    '{{ unit|default("z") }}',
+                    "\n",
+                ),
+                *(
+                    "{{ tiada|default( 7 ) }}",
+                    "{{ daftar }}",
+                    "{{ range }}",
+                    "{{ none }}",
+                    "}}",
+                    "{",
+                    "a",
+                    "{{ kosong_ }}",
+                ),
+            )
+        ),
+        max_size=4,
+    ).map("".join)
+)
+def test_the_short_way_means_what_jinja_means(text: str) -> None:
+    def outcome(short: bool) -> tuple[Any, ...]:
+        scope = Scope({**VARIABLES, "kosong_": None})
+        with pytest.MonkeyPatch.context() as patch:
+            if not short:
+                patch.setattr("controller.template._parts", lambda _: None)
+            try:
+                return (scope.render(text),)
+            except TemplateFault as fault:
+                return (fault.what, fault.hint, fault.line)
+
+    assert outcome(short=True) == outcome(short=False)
+
+
+def test_the_short_way_needs_no_jinja() -> None:
+    script = (
+        "import sys; from controller.template import Scope, check\n"
+        "check('{{ a }}')\n"
+        "print(Scope({'a': '{{ b }}', 'b': 1}).render('{{ a }}-{{ c | default(2) }}'), 'jinja2' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, check=True, text=True)
+    assert done.stdout == "1-2 False\n"
 
 
 @given(st.text(alphabet="{}%# abx.|()[]'\"_1+", max_size=30))
