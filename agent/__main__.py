@@ -203,7 +203,9 @@ def holder_runs(root: str, run_id: str) -> bool:
 def detach(host: Host, folder: str, job: dict[str, Any]) -> None:
     """Start ``run`` in a process that outlives this line: a unit of systemd's where we may, else a new session."""
     home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    code = f"import sys;sys.path.insert(0,{home!r});from agent.__main__ import main;main()"
+    # One expression: systemd (252 at least) writes a semicolon in an argument as "\\;" and reads that back, after any
+    # daemon-reload, with its backslash, so that the unit could never start again.
+    code = f"__import__('sys').path.insert(0,{home!r}) or __import__('agent.__main__').__main__.main()"
     argv = [sys.executable, "-I", "-S", "-c", code, "run", folder]
     if host.is_administrator and os.path.isdir("/run/systemd/system"):
         unit = "pasang-" + "".join(c if c.isalnum() or c in "-." else "-" for c in job["id"])
