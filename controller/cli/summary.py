@@ -60,10 +60,12 @@ def print_summary(result: RunResult, looked: Mapping[str, Sequence[Record]]) -> 
     counts = count([r for _, r in result.results])
     parts = ", ".join(f"{number} {word(OUTCOMES, outcome).say(LANGUAGE)}" for outcome, number in counts.items())
     console.print(
-        say(f"{len(result.results)} diminta: {parts}", f"{len(result.results)} asked for: {parts}"), highlight=False
+        say(f"{len(result.results)} diminta: {parts}", f"{len(result.results)} asked for: {parts}"),
+        highlight=False,
+        soft_wrap=True,
     )
     for line in next_steps(result):
-        console.print(f"→ {line}", highlight=False)
+        console.print(f"→ {line}", highlight=False, soft_wrap=True)  # commands are there to be copied: in one piece
 
 
 def remark(result: HostResult) -> str:
