@@ -11,6 +11,7 @@ import time
 
 from agent import requirements
 from agent.inbox import payloads_of
+from agent.kept import load, record_path
 from agent.platforms import matches
 from agent.protocol import text
 from agent.run import AFTER_A_CHANGE, Run, StepFailed, Waiting, join
@@ -139,11 +140,18 @@ class Procedure(Run):
         return True
 
     def since_now(self, variant: dict[str, Any]) -> dict[str, Any]:
-        """Where the run begins: the time, and where every log ends that a probe will read."""
+        """Where the run begins: the time, and where every log ends that a probe will read.
+
+        For software that is in place already it is where its own installation began: what it said then counts.
+        """
         probes = variant.get("test", []) + variant.get("verify", []) + variant.get("run", [])
         asked = [spec for spec in probes if spec["kind"] == "log"]
         if not asked:
             return {"at": time.time(), "logs": {}}
+        kept = load(record_path(self.host.root, self.plan["software"]["name"])) or {}
+        if kept.get("since") and all(self.look(spec).present for spec in variant.get("install", [])):
+            since: dict[str, Any] = kept["since"]
+            return since
         from agent.probes.log import marks
 
         return {"at": time.time(), "logs": marks(asked, self.host)}

@@ -33,6 +33,7 @@ def keep_record(run: Run) -> None:
     kept["runs"].append({"folder": run.folder, "changes": changes, "contents": added, "effects": log(run)})
     kept["software"] = run.plan["software"]
     kept["probes"] = run.section("test") + run.section("verify")
+    kept["since"] = (run.ledger.variant or {}).get("since", {})
     digest = save(path, kept)
     run.note(
         "snapshot",

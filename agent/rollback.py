@@ -115,7 +115,7 @@ def prove(run: Run, troubles: list[dict[str, str]]) -> dict[str, Any]:
         state, residue = settle(run, before["snapshot"])
     digest = save(os.path.join(run.folder, "after.json"), {"snapshot": state})
     run.note("snapshot", step=8, when="after", digest=digest, counts=snapshot.counts(state), **state["notes"])
-    broken = ask_again(run, before["baseline"]["probes"])
+    broken = ask_again(run, before["baseline"])
     restored = before["baseline"]["version"]
     if troubles or broken:
         return {"verdict": "failed", "residue": residue, "restored": restored, "reason": first(troubles + broken)}
@@ -156,12 +156,11 @@ def settle(run: Run, before: snapshot.Snapshot) -> Any:
         state = snapshot.take(run.host, watch, before=before)
 
 
-def ask_again(run: Run, probes: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
+def ask_again(run: Run, baseline: dict[str, Any]) -> list[dict[str, str]]:
     """The probes of the version before, recorded in step 8; the reasons of those that do not pass."""
-    since = (run.ledger.variant or {}).get("since", {})
     broken = []
-    for index, spec in enumerate(probes):
-        row = probe({**spec, "within_s": max(10, spec.get("within_s") or 0)}, run.host, since)
+    for index, spec in enumerate(baseline["probes"]):
+        row = probe(spec, run.host, baseline["since"])
         run.note("probe", step=8, section="before", index=index, **row)
         if row["verdict"] != "passed":
             broken.append(row["reason"] or row["title"])

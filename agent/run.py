@@ -200,25 +200,20 @@ class Run:
         )
 
     def baseline(self) -> dict[str, Any]:
-        """How to prove the version before, should it have to come back: its probes and its version string.
+        """How to prove the version before, should it have to come back: version, probes, and since when they look.
 
-        Where Pasang installed it, these are the probes of its own playbook. Where somebody else did, those of the new
-        playbook that pass on it now. Empty where the software is not on the computer.
+        Where Pasang installed it these are the probes of its own playbook, else those of the new one; of either only
+        those that pass now. Empty where the software is not on the computer.
         """
-        kept = load(record_path(self.host.root, self.plan["software"]["name"]))
-        if kept:
-            return {"version": kept["software"].get("version"), "probes": kept["probes"]}
         found = [self.look(spec) for spec in self.section("install")]
-        versions = [d.found for d in found if d.state == "different"]
-        if not versions and not all(d.present for d in found):
-            return {"version": None, "probes": []}
-        since = (self.ledger.variant or {}).get("since", {})
-        specs = [{**spec, "within_s": 0} for spec in self.section("test")]
+        if all(detection.state == "absent" for detection in found):
+            return {"version": None, "probes": [], "since": {}}
+        kept = load(record_path(self.host.root, self.plan["software"]["name"])) or {}
+        since = kept.get("since") or (self.ledger.variant or {}).get("since", {})
+        specs = [{**spec, "within_s": 0} for spec in kept.get("probes") or self.section("test")]
         passing = [spec for spec in specs if probe(spec, self.host, since)["verdict"] == "passed"]
-        return {
-            "version": ", ".join(filter(None, versions)) or None,
-            "probes": [{**s, "within_s": 10} for s in passing],
-        }
+        version = kept.get("software", {}).get("version") or ", ".join(d.found for d in found if d.state != "absent")
+        return {"version": version or None, "probes": [{**s, "within_s": 10} for s in passing], "since": since}
 
     def ask_all(self, step: int, section: str) -> None:
         """Every probe of a section, all of them even where one fails.
@@ -242,8 +237,7 @@ class Run:
         Raises:
             StepFailed: it did not pass; one that could not tell did not pass either.
         """
-        since = (self.ledger.variant or {}).get("since", {})
-        row = probe(spec, self.host, since)
+        row = probe(spec, self.host, (self.ledger.variant or {}).get("since", {}))
         self.note("probe", step=step, section=section, index=index, **row)
         if row["verdict"] != "passed":
             raise StepFailed(step, about(row["title"], row["reason"]))
