@@ -56,7 +56,7 @@ def _item(playbook: Playbook, payload: Payload, depot: Depot) -> Item:
         return fetch(payload.url, payload.digest, depot)
     raise DepotError(
         Text(
-            f"payload '{payload.name}' ({payload.file}) tidak ada di samping playbook maupun di depo",
+            f"payload '{payload.name}' ({payload.file}) tidak ada di samping playbook maupun di gudang",
             f"the payload '{payload.name}' ({payload.file}) is neither beside the playbook nor in the depot",
         ),
         where=playbook.where(f"payloads/{payload.name}"),

@@ -106,7 +106,7 @@ class Depot:
         item = self.find(digest)
         if item is None:
             raise DepotError(
-                Text(f"{digest[:12]}… tidak ada di depo", f"{digest[:12]}… is not in the depot"),
+                Text(f"{digest[:12]}… tidak ada di gudang", f"{digest[:12]}… is not in the depot"),
                 where=str(self.path),
                 hint=Text("tambahkan dengan 'pasang depot add BERKAS'", "add it with 'pasang depot add FILE'"),
             )

@@ -1,20 +1,12 @@
-"""YAML as people wrote it: plain values that remember their lines, read fast and without surprises.
-
-The C parser of PyYAML gives events; the values are built here, so that every mapping knows the line of each key, a key
-written twice is a mistake, a tag never makes an object, and a bomb of aliases is counted before anyone walks it.
-Scalars are resolved as Ansible reads them (YAML 1.1: ``yes`` is true, ``0644`` is octal), without dates and base 60.
-"""
+"""Events of a YAML parser → plain values that remember their lines."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from controller.errors import InputError, Problem
+from controller.errors import Problem
 from controller.text import Text
 
 DEPTH_LIMIT = 60
@@ -22,7 +14,7 @@ NODE_LIMIT = 2_000_000
 """Values after aliases are followed; a larger document is a bomb or a mistake."""
 
 _INT = re.compile(r"[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0o?[0-7_]+|0|[1-9][0-9_]*)")
-_FLOAT = re.compile(r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?)")
+_FLOAT = re.compile(r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?)")
 _WORDS: dict[str, bool | None] = {
     **{w: True for base in ("yes", "true", "on") for w in (base, base.title(), base.upper())},
     **{w: False for base in ("no", "false", "off") for w in (base, base.title(), base.upper())},
@@ -59,139 +51,11 @@ class Seq(list[Any]):
         self.lines: list[int] = []
 
 
-@dataclass(frozen=True)
-class Document:
-    """One file: its text and its value (``None`` where the file is empty)."""
-
-    path: Path
-    text: str
-    root: Any
-
-    def where(self, *keys: str | int) -> str:
-        """``file:line`` of the deepest of ``keys`` that exists."""
-        return f"{self.path}:{line_of(self.root, *keys)}"
-
-
-def line_of(node: object, *keys: str | int) -> int:
-    """The line of the deepest of ``keys`` that exists below ``node``; 1 where nothing is known."""
-    line = node.line if isinstance(node, (Map, Seq)) else 1
-    for key in keys:
-        if isinstance(node, Map) and key in node:
-            line, node = node.lines.get(str(key), node.line), node[str(key)]
-        elif isinstance(node, Seq) and isinstance(key, int) and 0 <= key < len(node):
-            line, node = node.lines[key], node[key]
-        else:
-            break
-    return line
-
-
-def expanded(path: str | Path) -> Path:
-    """The path with ``~`` followed where there is such a home; ``Path.expanduser`` raises where there is none."""
-    return Path(os.path.expanduser(path))  # noqa: PTH111 - see above
-
-
-def read_text(path: Path, *, limit_bytes: int, error: type[InputError]) -> str:
-    """The text of a file.
-
-    Raises:
-        InputError: as ``error``: missing, a folder, unreadable, too large, or not text in UTF-8.
-    """
-    try:
-        with path.open("rb") as file:
-            raw = file.read(limit_bytes + 1)
-    except FileNotFoundError as missing:
-        raise error(
-            Text("berkas tidak ada", "there is no such file"),
-            where=str(path),
-            hint=Text("periksa jalurnya", "check the path"),
-        ) from missing
-    except (OSError, ValueError) as fault:
-        reason = getattr(fault, "strerror", None) or str(fault)
-        raise error(
-            Text(f"berkas tidak dapat dibaca: {reason}", f"the file cannot be read: {reason}"),
-            where=str(path),
-            hint=Text("periksa jalur dan hak bacanya", "check its path and permissions"),
-        ) from fault
-    if len(raw) > limit_bytes:
-        limit = f"{limit_bytes // 1_000_000} MB"
-        raise error(
-            Text(f"berkas lebih besar dari {limit}", f"the file is larger than {limit}"),
-            where=str(path),
-            hint=Text("bagi menjadi beberapa berkas dalam satu folder", "split it into several files in one folder"),
-        )
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as fault:
-        line = raw.count(b"\n", 0, fault.start) + 1
-        raise error(
-            Text("berkas ini bukan teks UTF-8", "the file is not text in UTF-8"),
-            where=f"{path}:{line}",
-            hint=Text("simpan ulang sebagai UTF-8", "save it again as UTF-8"),
-        ) from fault
-
-
-def read(path: Path, *, limit_bytes: int, error: type[InputError]) -> Document:
-    """One YAML (or JSON) file.
-
-    Raises:
-        InputError: as ``error``, with every mistake that could be found.
-    """
-    text = read_text(path, limit_bytes=limit_bytes, error=error)
-    if path.suffix == ".json":  # tabs are welcome in JSON and refused in YAML; no JSON string holds a raw one
-        text = text.replace("\t", " ")
-    return Document(path, text, parse(text, str(path), error=error))
-
-
-def parse(text: str, name: str, *, error: type[InputError]) -> Any:
-    """The value of a text: ``Map``, ``Seq`` and scalars; ``name`` is what errors call the file.
-
-    Raises:
-        InputError: as ``error``, with every mistake that could be found.
-    """
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    problems: list[Problem] = []
-    root: Any = None
-    try:
-        builder = _Builder(yaml.parse(text, Loader=loader), name, problems)
-        root = builder.document()
-    except yaml.MarkedYAMLError as fault:
-        mark = fault.problem_mark or fault.context_mark
-        problems.append(_syntax(name, mark.line + 1 if mark else 1, fault.problem or "", text))
-    except yaml.YAMLError as fault:  # a character that YAML does not allow
-        at = getattr(fault, "position", 0)
-        problems.append(_syntax(name, text.count("\n", 0, at) + 1, str(getattr(fault, "reason", fault)), text))
-    except _Stop:
-        pass  # its reason is among the problems already
-    if problems:
-        raise error.of(problems)
-    return root
-
-
-class _Stop(Exception):
+class Stop(Exception):
     """Reading cannot go on."""
 
 
-def _syntax(name: str, line: int, said: str, text: str) -> Problem:
-    rows = text.splitlines()
-    row = rows[line - 1] if 0 < line <= len(rows) else ""
-    if "\t" in row[: len(row) - len(row.lstrip())]:
-        hint = Text("ganti tab di awal baris dengan spasi", "replace the tab at the start of the line by spaces")
-    elif "mapping values are not allowed" in said:
-        hint = Text(
-            "beri tanda kutip pada nilai yang memuat ': ', dan ratakan kunci yang setingkat",
-            "put a value that holds ': ' in quotes, and align keys of one level",
-        )
-    else:
-        hint = Text(
-            "periksa inden, tanda kutip, dan kurung di baris ini dan sebelumnya",
-            "check indentation, quotes and brackets on this line and the one before",
-        )
-    return Problem(f"{name}:{line}", Text(f"bukan YAML yang benar ({said})", f"not correct YAML ({said})"), hint)
-
-
-class _Builder:
+class Builder:
     """Values out of events; keeps the count of nodes, the anchors, and the mistakes found on the way."""
 
     def __init__(self, events: Iterator[Any], name: str, problems: list[Problem]) -> None:
@@ -221,9 +85,9 @@ class _Builder:
     def _mistake(self, event: Any, what: Text, hint: Text) -> None:
         self._problems.append(Problem(f"{self._name}:{event.start_mark.line + 1}", what, hint))
 
-    def _stop(self, event: Any, what: Text, hint: Text) -> _Stop:
+    def _stop(self, event: Any, what: Text, hint: Text) -> Stop:
         self._mistake(event, what, hint)
-        return _Stop()
+        return Stop()
 
     def _node(self, event: Any, depth: int) -> Any:
         self._count += 1
@@ -387,15 +251,3 @@ def resolve(plain: str) -> str | int | float | bool | None:
     if plain.lstrip("+-").lower() == ".inf":
         return float("-inf" if first == "-" else "inf")
     return float("nan") if plain.lower() == ".nan" else plain
-
-
-def nearest(word: str, known: list[str] | tuple[str, ...], count: int = 3) -> list[str]:
-    """The known words most like ``word``, best first; may be empty."""
-    from difflib import get_close_matches
-
-    low = word.lower()
-    folded = {one.lower(): one for one in known}
-    found = get_close_matches(low, list(folded), count, 0.6)
-    if len(low) > 2:  # "ram" for ram_total
-        found += [one for one in folded if (low in one or (len(one) > 2 and one in low)) and one not in found]
-    return [folded[one] for one in found[:count]]
