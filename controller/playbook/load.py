@@ -261,11 +261,8 @@ class _Kept:
         if folder is not None:
             import hashlib
 
-            makers = [
-                *sorted(Path(__file__).parent.glob("*.py")),
-                Path(str(source.__file__)),
-                Path(str(units.__file__)),
-            ]
+            folders = [Path(__file__).parent, Path(str(source.__file__)).parent]
+            makers = [*(p for f in folders for p in sorted(f.glob("*.py"))), Path(str(units.__file__))]
             code = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in makers]
             key = hashlib.sha256(f"{code}\n{text}".encode("utf-8", "surrogatepass"))
             self._path = folder / f"{key.hexdigest()}.json"

@@ -46,9 +46,16 @@ def test_what_was_written_is_read_back(value: Any) -> None:
 
 def test_every_key_and_entry_knows_its_line() -> None:
     root = parse("a: 1\nb:\n  - x\n  - c: 2\n    d: {e: 3,\n        f: 4}\n", "x", error=PlaybookError)
-    assert [line_of(root, *keys) for keys in [("a",), ("b",), ("b", 1), ("b", 1, "d"), ("b", 1, "d", "f"), ("b", 9), ("z",)]] == [
-        1, 2, 4, 5, 6, 2, 1,
-    ]  # fmt: skip
+    places: list[tuple[str | int, ...]] = [
+        ("a",),
+        ("b",),
+        ("b", 1),
+        ("b", 1, "d"),
+        ("b", 1, "d", "f"),
+        ("b", 9),
+        ("z",),
+    ]
+    assert [line_of(root, *keys) for keys in places] == [1, 2, 4, 5, 6, 2, 1]
     assert isinstance(root["b"], Seq)
     assert isinstance(root["b"][1], Map)
 
