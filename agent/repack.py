@@ -97,7 +97,7 @@ def _data(archive: tarfile.TarFile, name: str, paths: Iterable[str]) -> None:
     folders = {os.path.dirname(path) for path in rows}
     diverted = _diverted(name)
     root = tarfile.TarInfo("./")
-    root.type, root.mode = tarfile.DIRTYPE, 0o755
+    root.type, root.mode, root.uname, root.gname = tarfile.DIRTYPE, 0o755, "root", "root"
     archive.addfile(root)
     for path in rows:
         place = diverted.get(path, path)

@@ -132,14 +132,17 @@ class LabComputer:
 
     def do(self, verb: str, kind: str, given: dict[str, Any], **more: Any) -> dict[str, Any]:
         """One verb, in a process of its own on that computer."""
-        job = {"verb": verb, "kind": kind, "given": given, "root": self.agent_root, "payloads": self.payloads, **more}
-        argv = [*self.enter, "python3", "-B", f"/{CARRIED}/tests/contract/driver.py", json.dumps(job)]
-        done = self.host.run(argv, check=False)
+        done = self.host.run(self.argv(verb, kind, given, **more), check=False)
         if done.returncode == driver.DIED:
             return {"died": True}
         assert done.returncode == 0, done.stdout + done.stderr
         answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         return answer
+
+    def argv(self, verb: str, kind: str, given: dict[str, Any], **more: Any) -> list[str]:
+        """How the computer is told to do one verb."""
+        job = {"verb": verb, "kind": kind, "given": given, "root": self.agent_root, "payloads": self.payloads, **more}
+        return [*self.enter, "python3", "-B", f"/{CARRIED}/tests/contract/driver.py", json.dumps(job)]
 
     def become(self, user: str) -> None:
         """From now on the agent runs as a person without rights, from their home."""

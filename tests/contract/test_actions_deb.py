@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import re
 import shutil
@@ -17,6 +18,7 @@ from agent.debian import compare
 from tests.contract.computers import LabComputer
 from tests.lab.debs import build_deb, nginx, write_repository
 from tests.lab.fixtures import Boot
+from tests.lab.hosts import Host
 from tests.lab.invented import Fault, build_loket
 
 CONFFILE = "/etc/loket/port"
@@ -353,6 +355,79 @@ def test_one_that_others_need_by_now_is_not_torn_out(computer: LabComputer, debs
     purge(computer, "pemakai")
     assert "failed" not in computer.do("undo", "deb", entry)
     assert here(computer, "paket") == []
+
+
+def contents(host: Host, deb: str) -> list[str]:
+    """What dpkg-deb says is in a package: mode, owner, size, name and link of each entry."""
+    rows = [line.split(maxsplit=5) for line in host.run(["dpkg-deb", "--contents", deb]).stdout.splitlines()]
+    rows = [row for row in rows if row[5] != "./var/log/nginx/"]  # its postinst changes the owner of that folder
+    return sorted(" ".join([row[0], row[1], row[2] if row[0][0] == "-" else "", row[5]]) for row in rows)
+
+
+def test_a_package_packed_again_is_the_same_package(boot: Boot) -> None:
+    [host] = boot()
+    computer = LabComputer(host)
+    install(computer, *nginx("bookworm"))
+    host.run(["dpkg-divert", "--local", "--rename", "--divert", "/usr/sbin/nginx.asli", "--add", "/usr/sbin/nginx"])
+    host.run(["sh", "-c", "echo bukan nginx >/usr/sbin/nginx"])
+    for deb in nginx("bookworm"):
+        name = deb.name.split("_")[0]
+        (host.root / "root" / deb.name).write_bytes(deb.read_bytes())
+        again, original = f"/root/{name}.deb", f"/root/{deb.name}"
+        script = "import sys; sys.path.insert(0, '/usr/lib/pasang-uji'); from agent.repack import paragraph, repack;"
+        host.run(["python3", "-B", "-c", f"{script} repack(paragraph('{name}', ''), '{again}')"])
+        assert contents(host, again) == contents(host, original)
+        fields = [sorted(host.run(["dpkg-deb", "-f", path]).stdout.splitlines()) for path in (again, original)]
+        assert fields[0] == fields[1]
+        for path in (again, original):
+            host.run(["dpkg-deb", "-e", path, path + ".control"])
+        same = host.run(["diff", "-r", "-x", "control", again + ".control", original + ".control"], check=False)
+        assert same.returncode == 0, same.stdout
+
+
+def test_a_disk_that_fills_up(boot: Boot, debs: Path) -> None:
+    [host] = boot(disk_mb=40)
+    computer = LabComputer(host)
+    big = {"/usr/share/besar/a": os.urandom(15_000_000), "/usr/share/besar/b": os.urandom(15_000_000)}
+    computer.add_deb("besar", build_deb(debs, "besar", files=big))
+    spec = {"payloads": ["besar"]}
+    before = computer.state()
+    entry = computer.do("capture", "deb", spec, keep=computer.keep_folder())["entry"]
+    failed = computer.do("apply", "deb", spec)
+    assert failed["failed"]["en"] == "The disk is full."
+    undone = computer.do("undo", "deb", entry)
+    assert "failed" not in undone, undone
+    assert_same(computer.state(), before)
+
+
+def test_the_agent_is_killed_and_dpkg_goes_on(computer: LabComputer, debs: Path) -> None:
+    slow = {"postinst": "if [ -e /run/lambat ]; then rm /run/lambat; sleep 2; fi"}
+    computer.add_deb("paket", build_deb(debs, "paket", files={"/etc/paket/a": "a"}, scripts=slow))
+    host = computer.host
+    host.run(["touch", "/run/lambat"])
+    spec = {"payloads": ["paket"]}
+    before = computer.state()
+    entry = computer.do("capture", "deb", spec, keep=computer.keep_folder())["entry"]
+    kill = "while [ -e /run/lambat ]; do sleep 0.02; done; pkill -KILL -f [d]river.py"
+    with subprocess.Popen(["nsenter", f"--target={host.leader_pid}", "--mount", "--pid", "--", "sh", "-c", kill]):
+        host.run(computer.argv("apply", "deb", spec), check=False)
+    assert host.run(["pgrep", "-x", "dpkg"], check=False).stdout, "dpkg outlived the agent"
+    assert "failed" not in computer.do("undo", "deb", entry), "the undo waits for it"
+    assert_same(computer.state(), before)
+
+
+@pytest.mark.parametrize("base", ["bullseye", "trixie"])
+def test_other_releases(boot: Boot, debs: Path, base: str) -> None:
+    [host] = boot(base)
+    computer = LabComputer(host)
+    install(computer, build_loket(debs, "1.0"))
+    computer.add_deb("loket", build_loket(debs, "2.0", Fault.PRERM_FAILS))
+    there_and_back(computer, {"payloads": ["loket"]}, before="different")
+    write_repository(
+        host.root / "srv/gudang", [build_deb(debs, "utama", depends="pustaka"), build_deb(debs, "pustaka")]
+    )
+    (host.root / "etc/apt/sources.list").write_text("deb [trusted=yes] file:/srv/gudang ./\n")
+    there_and_back(computer, {"packages": ["utama"]})
 
 
 def test_versions_compare_as_dpkg_compares_them(computer: LabComputer) -> None:
