@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 
-from agent.http1 import HttpFailed, request
 from agent.probes import Answer
+from agent.probes.http1 import HttpFailed, request
 from agent.probes.patterns import PatternTrouble, search, short
 from agent.protocol import text
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from agent.host import Host
-    from agent.http1 import Response
+    from agent.probes.http1 import Response
 
 PATIENCE_S = 10.0
 MISSING = object()

@@ -14,10 +14,10 @@ import time
 
 import pytest
 
-from agent import busy
 from agent.host import sockets, this_host
 from agent.host.processes import holders, process_of
 from agent.probes import patterns, probe
+from agent.requirements import busy
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent import http1
-from agent.http1 import HttpFailed, Reader, Response, parse
-from agent.probes import http
+from agent.probes import http, http1
+from agent.probes.http1 import HttpFailed, Reader, Response, parse
 
 FAR = float("inf")
 

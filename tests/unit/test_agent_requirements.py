@@ -8,11 +8,12 @@ import types
 
 import pytest
 
-from agent import busy, requirements, room
+from agent import requirements
 from agent.actions import ActionFailed
 from agent.host import processes
 from agent.host.sockets import Socket
 from agent.protocol import text
+from agent.requirements import busy, room
 
 MB, MIB, GIB = 10**6, 2**20, 2**30
 FACTS = {

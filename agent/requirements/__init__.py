@@ -80,14 +80,14 @@ def platform(when: dict[str, Any], facts: dict[str, Any]) -> Row:
 
 def disk_free(wanted: Any, host: Host, facts: dict[str, Any], already: bool) -> Iterator[Row]:
     """Room on every filesystem concerned."""
-    from agent.room import space
+    from agent.requirements.room import space
 
     yield from space(listed(wanted), host, already=already)
 
 
 def inodes(wanted: Any, host: Host, facts: dict[str, Any], already: bool) -> Iterator[Row]:
     """Files that can still be made on a filesystem."""
-    from agent.room import files
+    from agent.requirements.room import files
 
     for entry in listed(wanted):
         yield files(entry, already=already)
@@ -95,7 +95,7 @@ def inodes(wanted: Any, host: Host, facts: dict[str, Any], already: bool) -> Ite
 
 def ram_total(wanted: Any, host: Host, facts: dict[str, Any], already: bool) -> Iterator[Row]:
     """Memory built in, less what never reaches the system."""
-    from agent.room import amount
+    from agent.requirements.room import amount
 
     needed, found = int(wanted["at_least_bytes"]), facts.get("ram_bytes")
     title = text("RAM terpasang", "RAM installed")
@@ -114,7 +114,7 @@ def ram_total(wanted: Any, host: Host, facts: dict[str, Any], already: bool) -> 
 
 def ram_available(wanted: Any, host: Host, facts: dict[str, Any], already: bool) -> Iterator[Row]:
     """Memory that programs could have now, exactly."""
-    from agent.room import amount, ram_available_bytes
+    from agent.requirements.room import amount, ram_available_bytes
 
     needed, found = int(wanted["at_least_bytes"]), ram_available_bytes()
     title = text("RAM yang masih tersedia", "RAM still available")
@@ -232,7 +232,7 @@ def counted(names: list[str]) -> dict[str, int | None]:
 
 def no_pending_reboot(wanted: Any, host: Host, facts: dict[str, Any], already: bool) -> Iterator[Row]:
     """Nothing waits for the computer to be started anew."""
-    from agent.busy import pending_reboot
+    from agent.requirements.busy import pending_reboot
 
     title = text("Tidak ada penyalaan ulang yang tertunda", "No reboot is pending")
     if host.os != "linux":
@@ -255,7 +255,7 @@ def no_pending_reboot(wanted: Any, host: Host, facts: dict[str, Any], already: b
 
 def package_manager_free(wanted: Any, host: Host, facts: dict[str, Any], already: bool) -> Iterator[Row]:
     """No other installation is under way."""
-    from agent.busy import CannotTell, package_manager_holder
+    from agent.requirements.busy import CannotTell, package_manager_holder
 
     title = text("Pengelola paket tidak sedang dipakai", "The package manager is not in use")
     try:
