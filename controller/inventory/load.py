@@ -82,12 +82,7 @@ def _files(source: Path, problems: list[Problem]) -> list[Path]:
             if not _IGNORED.search(entry.name):
                 found += _files(entry, problems) if not entry.is_symlink() or entry.is_file() else []
     except OSError as error:
-        reason = error.strerror or ""
-        problems.append(
-            Problem(
-                str(source), Text(f"folder tidak dapat dibaca: {reason}", f"the folder cannot be read: {reason}"), None
-            )
-        )
+        problems.append(_unreadable(source, error))
     return found
 
 
@@ -173,17 +168,30 @@ def _vars_of(bases: Sequence[Path], folder: str, names: set[str], problems: list
         for name in names.intersection(e.removesuffix(s) for e in entries for s in ("", *_YAML)):
             for suffix in ("", *_YAML):  # the first that exists, alone: so Ansible does it
                 if name + suffix in entries:
-                    for file in _vars_files(base / folder / (name + suffix)):
+                    for file in _vars_files(base / folder / (name + suffix), problems):
                         found.setdefault(name, {}).update(_vars_file(file, problems))
                     break
     return found
 
 
-def _vars_files(path: Path) -> list[Path]:
+def _vars_files(path: Path, problems: list[Problem]) -> list[Path]:
     if not path.is_dir():
         return [path]
-    entries = [e for e in sorted(path.iterdir()) if not e.name.startswith(".") and not e.name.endswith("~")]
-    return [f for e in entries if e.is_dir() or e.suffix in ("", *_YAML) for f in _vars_files(e)]
+    try:
+        entries = [e for e in sorted(path.iterdir()) if not e.name.startswith(".") and not e.name.endswith("~")]
+        return [f for e in entries if e.is_dir() or e.suffix in ("", *_YAML) for f in _vars_files(e, problems)]
+    except OSError as error:
+        problems.append(_unreadable(path, error))
+        return []
+
+
+def _unreadable(folder: Path, error: OSError) -> Problem:
+    reason = error.strerror or type(error).__name__
+    return Problem(
+        str(folder),
+        Text(f"folder tidak dapat dibaca: {reason}", f"the folder cannot be read: {reason}"),
+        Text("periksa hak bacanya", "check its permissions"),
+    )
 
 
 def _vars_file(file: Path, problems: list[Problem]) -> dict[str, Any]:

@@ -223,6 +223,13 @@ def test_inventories_of_another_kind_are_recognised(tmp_path: Path, text: str, w
     assert hint
 
 
+def test_a_folder_that_leads_to_itself_is_an_error(tmp_path: Path) -> None:
+    path = write(tmp_path, "all: {hosts: {pc01: }}")
+    (tmp_path / "group_vars" / "all").mkdir(parents=True)
+    (tmp_path / "group_vars" / "all" / "lagi").symlink_to(tmp_path / "group_vars" / "all")
+    assert "cannot be read" in problems_of(path)[0][1]
+
+
 def test_unreadable_files_are_errors(tmp_path: Path) -> None:
     binary = tmp_path / "biner.yaml"
     binary.write_bytes(b"all:\n  \xff\xfe\x00")
