@@ -87,16 +87,22 @@ def _kinds(playbook: Playbook, items: Mapping[str, Item]) -> Iterator[Problem]:
                 )
 
 
-def _versions(playbook: Playbook, items: Mapping[str, Item]) -> Iterator[Problem]:
-    """The package that bears the software's name must have the software's version."""
+def _versions(playbook: Playbook, items: Mapping[str, Item]) -> list[Problem]:
+    """The package that bears the software's name must have the software's version: in one payload of them at least.
+
+    Variants for several releases carry each release's own package, whose versions differ.
+    """
     name, version = playbook.software["name"], playbook.software["version"]
+    others: list[Problem] = []
     for payload, item in items.items():
         meta = item.inspection.meta
         if item.inspection.format != "deb" or str(meta["package"]).lower() != name.lower():
             continue
         found, package = str(meta["version"]), meta["package"]
-        if not same_version(found, version):
-            yield Problem(
+        if same_version(found, version):
+            return []
+        others.append(
+            Problem(
                 playbook.where(f"payloads/{payload}"),
                 Text(
                     f"paket {package} di {item.file} berversi {found}, tetapi software.version {version}",
@@ -107,6 +113,8 @@ def _versions(playbook: Playbook, items: Mapping[str, Item]) -> Iterator[Problem
                     f'write software.version: "{upstream(found)}", or use the file of version {version}',
                 ),
             )
+        )
+    return others
 
 
 def upstream(version: str) -> str:
