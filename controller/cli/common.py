@@ -63,10 +63,13 @@ def read_settings() -> Settings:
 
 
 def read_inventory(paths: list[Path] | None) -> Inventory:
-    """The inventory given, or ``inventory.yaml`` here."""
+    """The inventory given, or ``inventory.yaml`` here; what is odd in it is said on stderr."""
     from controller.inventory import load
 
-    return load(paths or [Path("inventory.yaml")])
+    fleet = load(paths or [Path("inventory.yaml")])
+    for warning in fleet.warnings:
+        typer.echo("pasang: " + warning.say(LANGUAGE), err=True)
+    return fleet
 
 
 def select_hosts(fleet: Inventory, pattern: str) -> list[Host]:
