@@ -75,14 +75,21 @@ class Office:
         """Vouch for the keys of all computers of the lab, as a person who compared them would."""
         shutil.copyfile(self.lab.folder / "known_hosts", self.home / "known_hosts")
 
-    def inventory(self, hosts: Sequence[Host], *, user: str = "root", **variables: Any) -> Path:
-        """An inventory of these computers; `variables` stand at `all`."""
+    def inventory(
+        self,
+        hosts: Sequence[Host],
+        *,
+        user: str = "root",
+        rows: Mapping[str, Mapping[str, Any]] | None = None,
+        **variables: Any,
+    ) -> Path:
+        """An inventory of these computers; `variables` stand at `all`, `rows` at a computer."""
         path = self.folder / f"inventory-{user}-{len(list(self.folder.iterdir()))}.yaml"
         shared = {"ansible_user": user, "ansible_ssh_private_key_file": str(self.lab.folder / "id_ed25519")}
         shared |= {"location": "user", **variables}
-        rows = {host.name: {"ansible_host": host.address} for host in hosts}
+        own = {host.name: {"ansible_host": host.address, **(rows or {}).get(host.name, {})} for host in hosts}
         path.write_text(json.dumps({"all": {"vars": {k: v for k, v in shared.items() if v is not None},
-                                            "children": {"loket": {"hosts": rows}}}}, indent=1))  # fmt: skip
+                                            "children": {"loket": {"hosts": own}}}}, indent=1))  # fmt: skip
         return path
 
     def pasang(self, *argv: str | Path, stdin: str = "", timeout_s: float = 180, **environment: str) -> Run:
