@@ -130,7 +130,7 @@ def do_run(job: dict[str, Any], host: Host, inbox: Inbox, outbox: Outbox) -> Non
         procedure.note("detached", cpu_seconds=round(times.user + times.system, 3))
         job["from"] = len(journal.records)
         journal.close()
-        lock.release(host.root)
+        lock.hand_over(host.root)
         outbox.flush()
         detach(host, folder, job)
         follow(host, job, outbox, inbox)

@@ -1,7 +1,7 @@
 """One run at a time on a computer: a lock that says whose it is, since when, and until when.
 
-The file holds the holder; ``flock`` only guards the moment of changing it. A holder that is dead (its process gone, the
-computer booted since) or past its time no longer holds.
+The file holds the holder; ``flock`` only guards the moment of changing it. A holder counts for as long as it lives: one
+whose process is gone, or from before the computer was booted, no longer holds. Handing over expires by itself.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Iterator
 
-LEASE_S = 6 * 3600
-"""How long a holder counts whose process cannot be seen to be dead."""
+HANDING_OVER_S = 30
+"""How long the computer is kept for a process that has been started and has not taken the lock yet."""
 
 
 class Held(Exception):
@@ -50,8 +50,8 @@ def alive(holder: dict[str, Any]) -> bool:
 
 
 def holds(holder: dict[str, Any]) -> bool:
-    """Whether the holder still counts."""
-    return bool(holder) and alive(holder) and time.time() < holder["until"]
+    """Whether the holder still counts: it lives, or it has just left the computer to a process that is starting."""
+    return bool(holder) and (alive(holder) or time.time() < holder.get("handed_until", 0))
 
 
 @contextmanager
@@ -82,18 +82,25 @@ def take(root: str, run: str, owner: str) -> None:
         Held: another run holds it, or another process of this run is at work.
     """
     with changing(os.path.join(root, "lock")) as holder:
-        if holds(holder) and holder["pid"] != os.getpid():
+        is_heir = holder.get("run") == run and not alive(holder)
+        if holds(holder) and holder["pid"] != os.getpid() and not is_heir:
             raise Held(dict(holder))
         holder.clear()
         holder.update(
             run=run,
             owner=owner,
             since=now(),
-            until=time.time() + LEASE_S,
             pid=os.getpid(),
             began=started_at(os.getpid()),
             boot=boot_id(),
         )
+
+
+def hand_over(root: str) -> None:
+    """Leave the computer to a process of the same run that is about to start: nobody else gets in between."""
+    with changing(os.path.join(root, "lock")) as holder:
+        if holder.get("pid") == os.getpid():
+            holder.update(began=None, handed_until=time.time() + HANDING_OVER_S)
 
 
 def release(root: str) -> None:
