@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 CHANGES = (
-    *("chmod", "chown", "fchmod", "fchown", "fork", "link", "mkdir", "mknod", "rename", "replace"),
-    *("rmdir", "setxattr", "symlink", "sync", "unlink", "utime"),
+    *("chmod", "chown", "fchmod", "fchown", "fork", "link", "mkdir", "mknod", "posix_spawn"),
+    *("rename", "replace", "rmdir", "setxattr", "symlink", "sync", "unlink", "utime"),
 )
 DIED = 86
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import random
 import re
@@ -414,6 +415,33 @@ def test_the_agent_is_killed_and_dpkg_goes_on(computer: LabComputer, debs: Path)
     assert host.run(["pgrep", "-x", "dpkg"], check=False).stdout, "dpkg outlived the agent"
     assert "failed" not in computer.do("undo", "deb", entry), "the undo waits for it"
     assert_same(computer.state(), before)
+
+
+def test_the_agent_dies_at_every_change(computer: LabComputer, debs: Path) -> None:
+    """An upgrade, and its undo, each cut off at the 1st, 2nd, … change or program; then undone."""
+    old = build_deb(
+        debs, "paket", "1", files={"/etc/paket/a": "a\n", "/usr/share/paket/x": "1"}, conffiles=["/etc/paket/a"]
+    )
+    install(computer, old)
+    computer.host.run(["sh", "-c", "echo diubah >/etc/paket/a; touch -d 2021-03-04 /etc/paket/a"])
+    files = {"/etc/paket/a": "a2\n", "/etc/paket/b": "b\n", "/usr/share/paket/y": "2"}
+    computer.add_deb("paket", build_deb(debs, "paket", "2", files=files, conffiles=["/etc/paket/a", "/etc/paket/b"]))
+    computer.add_deb("baru", build_deb(debs, "baru", depends="paket (= 2)"))
+    spec = {"payloads": ["paket", "baru"]}
+    before = computer.state()
+    for verb in ("apply", "undo"):
+        for at in itertools.count(1):
+            entry = computer.do("capture", "deb", spec, keep=computer.keep_folder())["entry"]
+            if verb == "undo":
+                assert "failed" not in computer.do("apply", "deb", spec)
+            died = computer.do(verb, "deb", spec if verb == "apply" else entry, die_at=at)
+            undone = computer.do("undo", "deb", entry)
+            assert "failed" not in undone, (verb, at, undone)
+            assert_same(computer.state(), before)
+            if not died.get("died"):
+                break
+        assert at > 3
+    purge(computer, "paket")
 
 
 @pytest.mark.parametrize("base", ["bullseye", "trixie"])

@@ -25,7 +25,7 @@ def computer(boot_module: Boot) -> LabComputer:
 
 def unit_file(computer: LabComputer, name: str, lines: str, install: str = "WantedBy=multi-user.target") -> None:
     """A unit as a package ships it."""
-    path = computer.host.root / f"usr/lib/systemd/system/{name}.service"
+    path = computer.host.root / f"lib/systemd/system/{name}.service"
     path.write_text(f"[Unit]\nDescription=uji\n[Service]\n{lines}\n[Install]\n{install}\n")
     computer.host.run(["systemctl", "daemon-reload"])
 
@@ -38,7 +38,7 @@ def show(computer: LabComputer, name: str, *properties: str) -> list[str]:
 def forget(computer: LabComputer, name: str) -> None:
     host = computer.host
     host.run(["systemctl", "disable", "--now", "--quiet", name], check=False)
-    (host.root / f"usr/lib/systemd/system/{name}.service").unlink(missing_ok=True)
+    (host.root / f"lib/systemd/system/{name}.service").unlink(missing_ok=True)
     host.run(["systemctl", "daemon-reload"])
     host.run(["systemctl", "reset-failed", name], check=False)
 
@@ -153,6 +153,22 @@ def test_a_definition_takes_every_word_as_it_is(computer: LabComputer) -> None:
     computer.host.run(["systemctl", "stop", "kata"])
     (computer.host.root / "etc/systemd/system/kata.service").unlink()
     computer.host.run(["systemctl", "daemon-reload"])
+
+
+def test_a_service_of_another_user(computer: LabComputer) -> None:
+    spec = {"name": "salam", "state": "running", "define": {**SLEEP, "user": "petugas"}, "stable_for_s": 0.2}
+    there_and_back(computer, spec, before="absent")
+    computer.do("apply", "service", spec)
+    assert computer.host.run(["pgrep", "-u", "petugas", "-x", "sleep"]).stdout
+    forget(computer, "salam")
+    (computer.host.root / "etc/systemd/system/salam.service").unlink()
+    computer.host.run(["systemctl", "daemon-reload"])
+    unknown = {**spec, "define": {**SLEEP, "user": "tidak-ada"}}
+    entry = computer.do("capture", "service", unknown, keep=computer.keep_folder())["entry"]
+    computer.do("apply", "service", unknown)
+    found = computer.do("verify", "service", unknown)
+    assert found["state"] == "different"
+    assert "failed" not in computer.do("undo", "service", entry)
 
 
 def test_a_new_definition_restarts_and_the_old_one_comes_back(computer: LabComputer) -> None:
