@@ -41,7 +41,7 @@ def test_plain_words_mean_what_they_mean_to_ansible(word: str) -> None:
     )
 )
 def test_what_was_written_is_read_back(value: Any) -> None:
-    assert parse(yaml.safe_dump(value, allow_unicode=True), "x", error=PlaybookError) == value
+    assert parse(yaml.safe_dump(value), "x", error=PlaybookError) == value
 
 
 def test_every_key_and_entry_knows_its_line() -> None:
