@@ -14,7 +14,7 @@ NODE_LIMIT = 2_000_000
 """Values after aliases are followed; a larger document is a bomb or a mistake."""
 
 _INT = re.compile(r"[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0o?[0-7_]+|0|[1-9][0-9_]*)")
-_FLOAT = re.compile(r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?)")
+_FLOAT = re.compile(r"[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?")
 _WORDS: dict[str, bool | None] = {
     **{w: True for base in ("yes", "true", "on") for w in (base, base.title(), base.upper())},
     **{w: False for base in ("no", "false", "off") for w in (base, base.title(), base.upper())},
