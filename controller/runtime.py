@@ -7,13 +7,10 @@ Both are made of what is installed here, byte for byte the same for the same sou
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import io
 import json
 import os
-import platform
 import sys
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,6 +97,8 @@ def walk_order(name: str) -> list[tuple[int, str]]:
 
 def pack(files: dict[str, bytes]) -> bytes:
     """A zip archive that Python can run, with the list of its files as ``FILES``."""
+    import zipfile  # only where something is made, as below: a start has a budget
+
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, data in {**files, "FILES": "\n".join(files).encode()}.items():
@@ -116,6 +115,9 @@ def own_psutil() -> dict[str, bytes]:
     The Linux wheel is built against the stable ABI of Python 3.6 and an old glibc: it fits every Python the agent does.
     Source: psutil's wheel tags (``cp36-abi3-manylinux…``).
     """
+    import importlib.metadata
+    import platform
+
     distribution = importlib.metadata.distribution("psutil")
     if not sys.platform.startswith("linux") or "cp36-abi3" not in (distribution.read_text("WHEEL") or ""):
         return {}

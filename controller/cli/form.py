@@ -11,7 +11,7 @@ from controller.cli.common import LANGUAGE, read_settings, say
 from controller.text import Text
 
 if TYPE_CHECKING:
-    from controller.form import Form
+    from controller.form.model import Form
     from controller.form.verify import Report
     from controller.records import Store
 
@@ -37,7 +37,7 @@ def read(store: Store, number: str) -> Form:
         FormError: there is none.
     """
     from controller.errors import FormError
-    from controller.form import project
+    from controller.form.project import project
 
     events = store.events(form=number)
     if not events:

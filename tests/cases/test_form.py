@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from controller.form import project
 from controller.form.json import to_json
+from controller.form.project import project
 
 CASES = Path(__file__).parent / "form"
 NAMES = sorted(path.stem for path in CASES.glob("*.ndjson"))

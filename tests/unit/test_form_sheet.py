@@ -14,8 +14,10 @@ from rich.console import Console
 
 from controller import sop
 from controller.errors import FormError, InputError
-from controller.form import Form, project, wording
+from controller.form import wording
+from controller.form.model import Form
 from controller.form.pdf import to_pdf
+from controller.form.project import project
 from controller.form.sheet import sheet
 from controller.form.sign import sign
 from controller.form.text import to_text

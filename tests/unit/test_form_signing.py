@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from controller.errors import FormError
-from controller.form import project
 from controller.form.json import digest, to_json
 from controller.form.keys import fingerprint, known_keys, public_key, signing_key
+from controller.form.project import project
 from controller.form.sign import sign, valid_signatures
 from controller.form.verify import SIZE_LIMIT_BYTES, verify, verify_bytes
 
