@@ -23,8 +23,7 @@ def tcp(host: str, port: int, *, timeout_s: float, dead_after_s: float) -> socke
     """A TCP connection that the kernel itself declares dead when nothing is acknowledged for ``dead_after_s``.
 
     Raises:
-        Unreachable: the name is unknown, there is no route, nobody listens.
-        Again: no answer in time.
+        Unreachable: the name is unknown, there is no route, nobody listens or answers in time.
     """
     where = f"{host}:{port}"
     try:
@@ -34,14 +33,13 @@ def tcp(host: str, port: int, *, timeout_s: float, dead_after_s: float) -> socke
             where, "nama komputer tidak dikenal", "the name is unknown", "periksa ansible_host", "check ansible_host"
         ) from error
     except TimeoutError as error:
-        raise Again(
-            _unreachable(
-                where,
-                f"tidak menjawab dalam {timeout_s:g} detik",
-                f"no answer within {timeout_s:g} s",
-                "periksa apakah komputer menyala dan alamatnya benar",
-                "check that it is switched on and the address is right",
-            )
+        # The kernel has asked several times by then: asking again would cost a minute for every computer that is off.
+        raise _unreachable(
+            where,
+            f"tidak menjawab dalam {timeout_s:g} detik",
+            f"no answer within {timeout_s:g} s",
+            "periksa apakah komputer menyala dan alamatnya benar",
+            "check that it is switched on and the address is right",
         ) from error
     except OSError as error:
         if error.errno == errno.ECONNREFUSED:
