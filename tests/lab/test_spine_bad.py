@@ -47,7 +47,7 @@ def _fleet(boot: Boot, lab: Lab, office: Office) -> tuple[dict[str, Host], Path]
     (office.home / "known_hosts").write_text("".join(kept))
     hosts["changed"].change_host_key()
     hosts["changed"].run(["systemctl", "restart", "ssh"])
-    hosts["off"].power_off()
+    hosts["off"].cut_line()
     rows: dict[str, dict[str, Any]] = {
         "sudo": {"ansible_user": "petugas", "ansible_become": True, "owner": "Tamu"},
         "operator": {
