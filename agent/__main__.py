@@ -126,8 +126,7 @@ def do_run(job: dict[str, Any], host: Host, inbox: Inbox, outbox: Outbox) -> Non
     try:
         procedure.carry_out()
     except Detach:
-        times = os.times()
-        procedure.note("detached", cpu_seconds=round(times.user + times.system, 3))
+        procedure.note("detached", cpu_seconds=round(time.process_time(), 3))
         job["from"] = len(journal.records)
         journal.close()
         lock.hand_over(host.root)

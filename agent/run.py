@@ -309,7 +309,6 @@ class Run:
         self, outcome: str, step: int, reason: dict[str, str] | None, *, rollback: dict[str, Any] | None = None
     ) -> None:
         """The last record."""
-        times = os.times()
         began = self.ledger.began
         self.note(
             "run_ended",
@@ -319,7 +318,7 @@ class Run:
             reason=reason,
             rollback=rollback,
             seconds=round(mono() - began["mono"], 3) if began else 0,
-            cpu_seconds=round(self.ledger.cpu_seconds + times.user + times.system, 3),
+            cpu_seconds=round(self.ledger.cpu_seconds + time.process_time(), 3),
         )
 
 
