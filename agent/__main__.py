@@ -209,8 +209,10 @@ def detach(host: Host, folder: str, job: dict[str, Any]) -> None:
     if host.is_administrator and os.path.isdir("/run/systemd/system"):
         unit = "pasang-" + "".join(c if c.isalnum() or c in "-." else "-" for c in job["id"])
         options = ["--quiet", "--no-block", "--collect", "--unit=" + unit, "--description=Pasang " + job["id"]]
-        # Daemons that an installer leaves running are not ours to kill; an agent that is killed comes back.
+        # Daemons that an installer leaves running are not ours to kill; an agent that is killed comes back. One that
+        # ends again and again stays down, and whoever follows it is told so.
         options += ["--property=KillMode=process", "--property=Restart=on-failure", "--property=RestartSec=2"]
+        options += ["--property=StartLimitIntervalSec=120", "--property=StartLimitBurst=5"]
         if host.run(["systemd-run", *options, *argv], timeout_s=30).ok:
             return
     new_session(argv, os.path.join(folder, "agent.log"))
