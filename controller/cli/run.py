@@ -126,7 +126,7 @@ def order(mode: str, names: list[str], paths: list[Path] | None, limit: str, *, 
     with observer(json=json, total=len(wanted.hosts) * len(wanted.playbooks)) as watching:
         result = execute(wanted, given, watching, threading.Event())
         watching.finished(result)
-    raise typer.Exit(exit_code([r for _, r in result.results]))
+    raise typer.Exit(exit_code(result.results))
 
 
 def resume(
@@ -152,4 +152,4 @@ def resume(
             watching.finished(result)
         if not results:
             watching.nothing_open()
-    raise typer.Exit(exit_code([r for result in results for _, r in result.results]))
+    raise typer.Exit(exit_code([pair for result in results for pair in result.results]))

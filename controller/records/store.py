@@ -207,12 +207,16 @@ class Store:
         """Forms whose computer still has work of ours, by host: what ``resume`` goes on with.
 
         Beside those running or waiting for a decision: those unreachable *after* the agent had spoken or the line had
-        dropped, for then work may be going on there.
+        dropped, for then work may be going on there; and those that need a person because the agent stopped in the
+        middle, for it goes on when it is asked again.
         """
         where, parameters = _where({"run": run})
         condition = (
             "(state IN ('running', 'awaiting_decision') OR (state = 'unreachable' AND EXISTS (SELECT 1 FROM event"
-            " WHERE event.form = form.number AND (event.source = 'agent' OR event.type = 'line_lost'))))"
+            " WHERE event.form = form.number AND (event.source = 'agent' OR event.type = 'line_lost')))"
+            " OR (state = 'needs_person' AND EXISTS (SELECT 1 FROM event WHERE event.form = form.number"
+            " AND event.source = 'agent') AND NOT EXISTS (SELECT 1 FROM event WHERE event.form = form.number"
+            " AND event.source = 'agent' AND event.type = 'run_ended')))"
         )
         glue = " AND " if where else " WHERE "
         sql = f"SELECT {_COLUMNS}, {_SIGNED} FROM form{where}{glue}{condition} ORDER BY host, number"  # noqa: S608

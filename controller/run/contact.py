@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.protocol import CHUNK_BYTES, MARK, VERSION, ProtocolError, decode, encode
-from controller.errors import AgentFault, Busy, HostError, LineLost
+from controller.errors import AgentFault, Busy, DepotError, HostError, LineLost
 from controller.runtime import Runtime
 from controller.text import Text
 from controller.transport import Channel
@@ -16,7 +16,7 @@ Frame = dict[str, Any]
 Progress = Callable[[str, int, int], None]
 """Called with the digest, the bytes sent so far and the size."""
 
-SILENCE_S = 0.5
+SILENCE_S = 1.0
 """After so long without a line the caller is given a turn; the transport notices a dead line by itself."""
 SILENCE: Frame = {"answer": "silence"}
 
@@ -57,8 +57,8 @@ def converse(
             ) from error
         answer = frame.get("answer")
         if answer == "need":
-            for wanted in frame["blobs"]:
-                send(channel, wanted, blob, progress)
+            for digest, offset_bytes in wanted(frame):
+                send(channel, digest, offset_bytes, blob=blob, progress=progress)
         elif answer == "end":
             return
         elif answer == "fault":
@@ -67,13 +67,38 @@ def converse(
             yield frame
 
 
-def send(channel: Channel, wanted: Frame, blob: Callable[[str], Path], progress: Progress) -> None:
-    """Send one blob from the offset that the other side already has."""
-    digest = str(wanted["blob"])
-    path = blob(digest)
-    size_bytes = path.stat().st_size
-    offset = min(int(wanted.get("offset", 0)), size_bytes)
-    with path.open("rb") as file:
+def wanted(frame: Frame) -> list[tuple[str, int]]:
+    """What a ``need`` asks for: digests, and from which byte on.
+
+    Raises:
+        AgentFault: it asks for nothing that could be sent.
+    """
+    try:
+        return [(str(blob["blob"]), max(0, int(blob.get("offset", 0)))) for blob in frame["blobs"]]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise AgentFault(
+            Text(f"agen meminta hal yang kacau: {frame!s:.200}", f"the agent asks for nonsense: {frame!s:.200}")
+        ) from error
+
+
+def send(channel: Channel, digest: str, offset_bytes: int, *, blob: Callable[[str], Path], progress: Progress) -> None:
+    """Send one blob from the byte on that the other side does not have.
+
+    Raises:
+        AgentFault: it is not here, or cannot be read.
+    """
+    try:
+        path = blob(digest)
+        size_bytes = path.stat().st_size
+        file = path.open("rb")
+    except (DepotError, OSError) as error:
+        what = error.what if isinstance(error, DepotError) else Text(f"{error}", f"{error}")
+        raise AgentFault(
+            Text(f"yang diminta agen tidak ada di sini: {what.id}", f"what the agent asks for is not here: {what.en}"),
+            hint=Text("periksa gudang: pasang depot verify", "look at the depot: pasang depot verify"),
+        ) from error
+    offset = min(offset_bytes, size_bytes)
+    with file:
         file.seek(offset)
         head = encode({"blob": digest, "offset": offset, "size": size_bytes - offset})
         sent_bytes = offset
@@ -91,18 +116,20 @@ def send(channel: Channel, wanted: Frame, blob: Callable[[str], Path], progress:
 
 def fault(frame: Frame) -> HostError:
     """The error for what the agent says it could not do."""
-    reason = frame.get("reason") or {}
-    what = Text(str(reason.get("id", "agen gagal")), str(reason.get("en", "the agent failed")))
-    if frame.get("code") == "busy":
+    reason = frame.get("reason")
+    said = reason if isinstance(reason, dict) else {}
+    what = Text(str(said.get("id", "agen gagal")), str(said.get("en", "the agent failed")))
+    code = frame.get("code")
+    if code == "busy":
         return Busy(what, hint=Text("tunggu sampai selesai, lalu ulangi", "wait until it is done, then do it again"))
-    error = AgentFault(what)
-    if frame.get("code") == "no_run":
-        error.outcome = "not_started"
-    if frame.get("code") == "storage":
-        error.outcome = "not_eligible"
-        error.problems[0] = type(error.problems[0])(
-            "", what, Text("kosongkan ruang disk di komputer itu", "make room on its disk")
-        )
+    hint = {
+        "storage": Text("kosongkan ruang disk di komputer itu", "make room on its disk"),
+        "agent_stopped": Text(
+            "jalankan pasang resume; bila berulang, laporkan", "run pasang resume; report it if again"
+        ),
+    }.get(str(code))
+    error = AgentFault(what, hint=hint)
+    error.outcome = {"no_run": "not_started", "storage": "not_eligible"}.get(str(code), error.outcome)
     return error
 
 

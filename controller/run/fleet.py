@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from controller.errors import RecordError
-from controller.run.host import Listener, end, not_started, run_host
-from controller.run.work import GOOD, Desk, HostResult, HostWork
+from controller.run.endings import end, not_started, stopped_before
+from controller.run.host import run_host
+from controller.run.listener import Listener
+from controller.run.work import UNKNOWN, Desk, HostResult, HostWork, is_as_asked
 from controller.text import Text
 
 FORKS = 50
@@ -21,7 +23,6 @@ def run_fleet(
     leave: threading.Event,
     *,
     forks: int = FORKS,
-    seen: dict[str, int] | None = None,
 ) -> list[tuple[HostWork, HostResult]]:
     """Carry out each computer's works in order; a computer that fails one does not begin the next.
 
@@ -30,7 +31,6 @@ def run_fleet(
         desk: what they share.
         leave: set it (Ctrl-C does) to leave: nothing new begins, what runs is left to finish by itself.
         forks: how many computers at once.
-        seen: by form, how many of the agent's records we have.
 
     Returns:
         A result for every work, in the order given.
@@ -43,15 +43,23 @@ def run_fleet(
     def carry(queue: Sequence[HostWork]) -> list[tuple[HostWork, HostResult]]:
         results: list[tuple[HostWork, HostResult]] = []
         for work in queue:
-            earlier = results[-1][1].outcome if results else "installed"
+            before = results[-1] if results else None
             if leave.is_set() or broken:
-                result = not_started(work, Text("dihentikan sebelum dimulai", "stopped before it began"))
-            elif earlier not in GOOD:
-                result = end(
-                    Listener(desk, work), not_started(work, Text("yang sebelumnya gagal", "the one before it failed"))
-                )
+                result = stopped_before(work)
+                desk.observer.ended(work, result)
+            elif before is None or work.earlier is not None or is_as_asked(*before):
+                try:
+                    result = run_host(work, desk, leave)
+                except RecordError as error:
+                    broken.append(error)
+                    leave.set()
+                    raise
+            elif before[1].outcome in UNKNOWN:
+                result = not_started(work, Text("yang sebelumnya belum selesai", "the one before it has not ended"))
+                desk.observer.ended(work, result)
             else:
-                result = run_host(work, desk, leave, seen=(seen or {}).get(work.form, 0))
+                reason = Text("yang sebelumnya gagal", "the one before it failed")
+                result = end(Listener(desk, work), not_started(work, reason))
             results.append((work, result))
         return results
 
@@ -66,10 +74,7 @@ def run_fleet(
                 continue
             for future in done:
                 error = future.exception()
-                if isinstance(error, RecordError):
-                    broken.append(error)
-                    leave.set()
-                elif error is not None:
+                if error is not None and error not in broken:
                     leave.set()
                     raise error
     if broken:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from tenacity import Retrying, retry_if_exception, wait_random_exponential
 
-from controller.errors import HostError, LineLost
-from controller.records import from_agent
-from controller.run.contact import converse
+from controller.errors import HostError, LineLost, RecordError, Unreachable
+from controller.run.contact import SILENCE, Progress, converse
+from controller.run.endings import end, failed, left, unexpected
+from controller.run.listener import Listener, check_record
 from controller.run.work import Desk, HostResult, HostWork
 from controller.text import Text
 from controller.transport import BootChannel, boot
 
-REATTACH_S = 90.0
-"""How long a line that dropped is tried again before the computer is left to finish by itself."""
 WANTS_PSUTIL = frozenset({"process"})
 """Kinds of probes for which the agent is given psutil."""
 
@@ -27,74 +25,65 @@ class Leave(Exception):
     """The person at the controller goes; the computers finish by themselves."""
 
 
-class Listener:
-    """Follows one computer: stores what comes, and remembers how far it is."""
-
-    def __init__(self, desk: Desk, work: HostWork, *, seen: int = 0) -> None:
-        self.desk = desk
-        self.work = work
-        self.seen = seen
-        """The number of the last record of the agent that we have."""
-        self.last: Mapping[str, Any] = {}
-        self.connected = False
-        self.counters = (0, 0, 0)
-        """Bytes sent, bytes received and round trips of the last contact."""
-
-    def take(self, frame: dict[str, Any]) -> None:
-        """One frame of the agent: each record once, in order."""
-        seq = frame.get("seq")
-        if not isinstance(seq, int) or seq <= self.seen:
-            return
-        self.seen = seq
-        self.last = frame
-        self.desk.put(from_agent(frame, run=self.work.run, host=self.work.host.name, form=self.work.form))
-
-    def result(self, seconds: float) -> HostResult:
-        """What the last record says of the computer."""
-        last = self.last
-        if last.get("type") == "run_ended":
-            return HostResult(
-                outcome=str(last["outcome"]),
-                form=self.work.form,
-                step=last.get("step"),
-                reason=last.get("reason"),
-                rollback=last.get("rollback"),
-                seconds=seconds,
-                cpu_seconds=last.get("cpu_seconds"),
-            )
-        outcome = "awaiting_decision" if last.get("type") == "waiting" else "running" if self.seen else "unreachable"
-        return HostResult(outcome=outcome, form=self.work.form, step=last.get("step"), seconds=seconds)
-
-
-def run_host(work: HostWork, desk: Desk, leave: threading.Event, *, seen: int = 0) -> HostResult:
+def run_host(work: HostWork, desk: Desk, leave: threading.Event) -> HostResult:
     """Carry out, or go on with, the work on one computer. Never raises for the computer's own troubles.
 
     Args:
         work: what and where.
         desk: what the hosts of a run share.
         leave: set when the person goes; checked between frames.
-        seen: how many records of the agent we have from earlier contacts.
 
     Raises:
         RecordError: the record cannot be kept.
     """
-    began = time.monotonic()
-    listener = Listener(desk, work, seen=seen)
+    began = desk.patience.monotonic()
+    listener = Listener(desk, work)
+
+    def seconds() -> float:
+        return desk.patience.monotonic() - began
+
     try:
-        for attempt in Retrying(
-            retry=retry_if_exception_type(LineLost),
-            stop=stop_after_delay(REATTACH_S),
-            wait=wait_random_exponential(multiplier=0.5, max=10),
-            reraise=True,
-        ):
-            with attempt:
-                contact(listener, leave, again=attempt.retry_state.attempt_number > 1)
+        if not listener.is_done:
+            attend(listener, leave)
+        result = listener.result(seconds())
     except Leave:
-        result = listener.result(time.monotonic() - began)
-        return end(listener, result) if result.outcome not in ("running", "unreachable") else result
+        result = listener.result(seconds()) if listener.is_done else left(listener, seconds())
+        if not listener.is_done:
+            desk.observer.ended(work, result)
+            return result  # no end is recorded: the form stays open, and resume goes on with it
     except HostError as error:
-        return end(listener, failed(listener, error, time.monotonic() - began))
-    return end(listener, listener.result(time.monotonic() - began))
+        result = failed(listener, error, seconds())
+    except RecordError:
+        raise
+    except Exception as error:  # noqa: BLE001 - one bad computer never stops the others; its row and record say why
+        result = failed(listener, unexpected(error), seconds())
+    return end(listener, result)
+
+
+def attend(listener: Listener, leave: threading.Event) -> None:
+    """Contact the computer, and again as long as there is hope, until its run has ended or waits.
+
+    Raises:
+        HostError: the last contact's, when patience is over.
+        Leave: the person goes.
+    """
+    patience = listener.desk.patience
+
+    def is_hopeful(error: BaseException) -> bool:
+        return isinstance(error, LineLost) or (listener.is_contacted and type(error) is Unreachable)
+
+    def pause(seconds: float) -> None:
+        patience.pause(leave, seconds)
+
+    for attempt in Retrying(
+        retry=retry_if_exception(is_hopeful),
+        stop=lambda _: patience.monotonic() - listener.alive_at > patience.reattach_s,
+        wait=wait_random_exponential(multiplier=0.5, max=10),
+        sleep=pause,
+        reraise=True,
+    ):
+        with attempt:
+            contact(listener, leave, again=listener.seen > 0 or attempt.retry_state.attempt_number > 1)
 
 
 def contact(listener: Listener, leave: threading.Event, *, again: bool) -> None:
@@ -102,14 +91,21 @@ def contact(listener: Listener, leave: threading.Event, *, again: bool) -> None:
     desk, work = listener.desk, listener.work
     if leave.is_set():
         raise Leave
+    is_greeted = False
     with boot(work.host.connection, options=desk.options) as channel:
+        listener.is_contacted = True
+        listener.spoke_at = desk.patience.monotonic()
         try:
             for frame in converse(
-                channel, job_of(listener), runtime=desk.runtime, blob=desk.blob, progress=progress_of(desk, work)
+                channel, job_of(listener), runtime=desk.runtime, blob=desk.blob, progress=progress_of(listener)
             ):
-                if "seq" in frame:
-                    if not listener.connected:
+                if frame is SILENCE:
+                    hear_nothing(listener)
+                elif "seq" in frame:
+                    if not is_greeted:
+                        check_record(frame)
                         greet(listener, channel, frame, again=again)
+                        is_greeted = True
                     listener.take(frame)
                 if leave.is_set():
                     raise Leave
@@ -118,6 +114,25 @@ def contact(listener: Listener, leave: threading.Event, *, again: bool) -> None:
             raise
         finally:
             listener.counters = (channel.sent_bytes, channel.received_bytes, channel.round_trips)
+
+
+def hear_nothing(listener: Listener) -> None:
+    """An agent at work may be silent for long; one that never says its first word is given up.
+
+    Raises:
+        LineLost: nothing came in time.
+    """
+    patience = listener.desk.patience
+    if listener.seen:
+        listener.alive_at = patience.monotonic()
+    elif patience.monotonic() - listener.spoke_at > patience.answer_s:
+        raise LineLost(
+            Text(
+                f"agen tidak menjawab dalam {patience.answer_s:.0f} detik",
+                f"the agent did not answer within {patience.answer_s:.0f} seconds",
+            ),
+            hint=Text("periksa beban dan disk komputer itu", "look at that computer's load and disk"),
+        )
 
 
 def job_of(listener: Listener) -> dict[str, Any]:
@@ -152,10 +167,10 @@ def wants_psutil(document: Mapping[str, Any]) -> bool:
 
 
 def greet(listener: Listener, channel: BootChannel, frame: Mapping[str, Any], *, again: bool) -> None:
-    """Record how the computer was reached, and how far its clock is from ours."""
-    listener.connected = True
-    theirs = datetime.fromisoformat(str(frame["at"]))
-    offset_s = round((theirs - datetime.now(UTC)).total_seconds(), 3) if not again else None
+    """Record how the computer was reached, and how far its clock is from ours where the frame is a fresh one."""
+    theirs = datetime.fromisoformat(frame["at"])
+    is_fresh = not again and frame["type"] == "agent_started" and not frame.get("detached")
+    offset_s = round((theirs - datetime.now(UTC)).total_seconds(), 3) if is_fresh else None
     connection = listener.work.host.connection
     listener.desk.record(
         "resumed" if again else "connected",
@@ -166,57 +181,20 @@ def greet(listener: Listener, channel: BootChannel, frame: Mapping[str, Any], *,
     )
 
 
-def progress_of(desk: Desk, work: HostWork) -> Any:
+def progress_of(listener: Listener) -> Progress:
     """Tells the observer, and records what was sent when it is there."""
-    began = time.monotonic()
+    desk, work = listener.desk, listener.work
+    begun: dict[str, tuple[str, float]] = {}
 
     def progress(digest: str, sent_bytes: int, size_bytes: int) -> None:
-        name = desk.names.get(digest, "agent")
+        moment = desk.patience.monotonic()
+        listener.alive_at = listener.spoke_at = moment
+        if digest not in begun:
+            begun[digest] = desk.name(digest), moment
+        name, began = begun[digest]
         desk.observer.pushing(work.host.name, name, sent_bytes, size_bytes)
         if sent_bytes == size_bytes:
-            seconds = round(time.monotonic() - began, 3)
+            seconds = round(moment - began, 3)
             desk.record("pushed", work, what=name, digest=digest, size_bytes=size_bytes, seconds=seconds)
 
     return progress
-
-
-def failed(listener: Listener, error: HostError, seconds: float) -> HostResult:
-    """The result for a computer that could not be reached, or not to the end."""
-    outcome = error.outcome
-    if isinstance(error, LineLost) and listener.seen:
-        outcome = "running"
-    hint = error.problems[0].hint
-    return HostResult(
-        outcome=outcome,
-        form=listener.work.form,
-        step=listener.last.get("step"),
-        reason=error.what.as_json(),
-        hint=hint.as_json() if hint else None,
-        seconds=seconds,
-    )
-
-
-def end(listener: Listener, result: HostResult) -> HostResult:
-    """Record how the computer was left."""
-    desk, work = listener.desk, listener.work
-    sent, received, trips = listener.counters
-    desk.record(
-        "host_ended",
-        work,
-        outcome=result.outcome,
-        step=result.step,
-        reason=result.reason,
-        rollback=result.rollback,
-        seconds=round(result.seconds, 3),
-        cpu_seconds=result.cpu_seconds,
-        sent_bytes=sent,
-        received_bytes=received,
-        round_trips=trips,
-    )
-    desk.observer.ended(work, result)
-    return result
-
-
-def not_started(work: HostWork, reason: Text) -> HostResult:
-    """The result for a computer that was never contacted."""
-    return HostResult(outcome="not_started", form=work.form, reason=reason.as_json())

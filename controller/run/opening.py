@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import platform
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,7 +19,8 @@ from controller.plan import Plan, build
 from controller.playbook import Playbook
 from controller.records import Record, Redactor, Store, Writer
 from controller.run.fleet import FORKS, run_fleet
-from controller.run.work import Desk, HostResult, HostWork, Observer, count, new_run_id
+from controller.run.guard import Guarded
+from controller.run.work import Desk, HostResult, HostWork, Observer, Patience, count, new_run_id
 from controller.settings import Settings
 from controller.text import Language, Text
 from controller.transport import Options
@@ -46,6 +47,8 @@ class RunResult:
     run: str
     results: Sequence[tuple[HostWork, HostResult]]
     seconds: float
+    observer_failure: Exception | None = None
+    """What the observer raised; it was told nothing after that, and the run went on."""
 
     def summary(self, language: Language) -> Record:
         """The last line of ``--json``. With several playbooks a computer's row is that of the one it got to."""
@@ -96,8 +99,9 @@ def desk_for(
     secrets: Sequence[str],
     observer: Observer,
     *,
-    digests: Mapping[str, str],
     keeps_record: bool = True,
+    options: Options | None = None,
+    patience: Patience | None = None,
 ) -> Iterator[Desk]:
     """Everything the hosts of a run share, closed at the end; what is still to be stored is stored first.
 
@@ -110,17 +114,33 @@ def desk_for(
             writer=writer,
             depot=Depot(settings.depot),
             runtime=runtime.prepare(settings.home),
-            options=Options(known_hosts=settings.known_hosts),
+            options=options or Options(known_hosts=settings.known_hosts),
             observer=observer,
             owner=owner(),
             keeps_record=keeps_record,
-            names=digests,
+            patience=patience or Patience(),
         )
         writer.flush()
 
 
-def execute(order: Order, settings: Settings, observer: Observer, leave: threading.Event) -> RunResult:
+def execute(
+    order: Order,
+    settings: Settings,
+    observer: Observer,
+    leave: threading.Event,
+    *,
+    options: Options | None = None,
+    patience: Patience | None = None,
+) -> RunResult:
     """The whole command: take in, plan, open the forms, work on all computers, close the run.
+
+    Args:
+        order: what was asked for.
+        settings: of this installation.
+        observer: who watches; what it raises is handed on in the result.
+        leave: set it to leave: the computers finish by themselves.
+        options: of the transports; None: as the settings say.
+        patience: with computers that say nothing; None: the usual.
 
     Raises:
         InputError: something asked for makes no sense; nothing was touched.
@@ -133,14 +153,14 @@ def execute(order: Order, settings: Settings, observer: Observer, leave: threadi
     plans = plan_all(order, run)
     secrets = {s.reveal() for host in order.hosts for s in host.secrets()}
     secrets.update(value for own in plans for plan in own for value in plan.secrets)
-    names = {str(p["digest"]): str(p["file"]) for own in plans[:1] for plan in own for p in plan.payloads.values()}
     kept = order.mode in WITH_FORM
-    with desk_for(settings, sorted(secrets), observer, digests=names, keeps_record=kept) as desk:
+    guarded = Guarded(observer)
+    with desk_for(settings, sorted(secrets), guarded, keeps_record=kept, options=options, patience=patience) as desk:
         queues = open_forms(order, plans, run, desk, began)
         results = run_fleet(queues, desk, leave, forks=order.forks)
         seconds = (datetime.now(UTC) - began).total_seconds()
         close_run(run, results, seconds, desk)
-    return RunResult(run, results, seconds)
+    return RunResult(run, results, seconds, guarded.failure)
 
 
 def open_forms(
@@ -211,7 +231,7 @@ def first_steps(work: HostWork, playbook: Playbook, desk: Desk, began: datetime)
         asset_tag=text_of("asset_tag"),
         site=text_of("site"),
         address=work.host.connection.address,
-        playbook=str(playbook.path),
+        playbook=str(playbook.path.absolute()),
         plan_digest=work.plan.digest,
         mode=work.mode,
         by=getpass.getuser(),

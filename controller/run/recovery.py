@@ -10,14 +10,17 @@ from typing import Any
 from controller.depot import take_in
 from controller.errors import InputError, Problem
 from controller.inventory import Host, Inventory
+from controller.inventory.connection import Connection
 from controller.plan import Plan, build
 from controller.playbook import Playbook, load
-from controller.records import FormRow, Store
+from controller.records import FormRow, Record, Redactor
 from controller.run.fleet import run_fleet
+from controller.run.guard import Guarded
 from controller.run.opening import RunResult, close_run, desk_for
-from controller.run.work import Desk, HostWork, Observer
+from controller.run.work import UNKNOWN, Desk, HostResult, HostWork, Observer, Patience
 from controller.settings import Settings
 from controller.text import Text
+from controller.transport import Options
 
 
 def resume(
@@ -28,60 +31,85 @@ def resume(
     *,
     run: str | None,
     hosts: Sequence[Host],
+    options: Options | None = None,
+    patience: Patience | None = None,
 ) -> list[RunResult]:
     """Go on with every open form of a run, or of all runs, on the computers selected.
+
+    Args:
+        settings: of this installation.
+        inventory: to tell a computer that was not selected from one that is not there any more.
+        observer: as in ``execute``; so are ``leave``, ``options`` and ``patience``.
+        leave: as there.
+        run: a run; None: all of them.
+        hosts: the computers selected.
+        options: as there.
+        patience: as there.
 
     Returns:
         One result a run, in the order of the runs; empty where nothing is open.
 
     Raises:
-        InputError: the run is unknown, or an open form's computer stands in no inventory given.
+        InputError: the run is unknown, or the inventory has none of the computers that are open.
         RecordError: the record cannot be kept.
     """
     selected = {host.name: host for host in hosts}
-    secrets = sorted({s.reveal() for host in hosts for s in host.secrets()})
+    secrets = {s.reveal() for host in hosts for s in host.secrets()}
     results = []
-    with desk_for(settings, secrets, observer, digests={}) as desk:
+    guarded = Guarded(observer)
+    with desk_for(settings, sorted(secrets), guarded, options=options, patience=patience) as desk:
         if run is not None and desk.store.run(run) is None:
             raise InputError(
                 Text(f"tidak ada proses {run}", f"there is no run {run}"),
                 hint=Text("lihat `pasang form list`", "see `pasang form list`"),
             )
-        rows = [row for row in desk.store.open_forms(run) if row.host in selected or row.host not in inventory.names]
-        check_known(rows, selected)
-        for name in dict.fromkeys(row.run for row in rows):
+        rows = desk.store.open_forms(run)
+        known = [row for row in rows if row.host in selected]
+        gone = [row for row in rows if row.host not in inventory.names] if len(hosts) == len(inventory.names) else []
+        if gone and not known:
+            raise not_in_inventory(gone)
+        for name in sorted({row.run for row in (*known, *gone)}):
             began = time.monotonic()
-            own = [row for row in rows if row.run == name]
-            seen = {row.number: desk.store.last_agent_seq(row.number) for row in own}
-            queues = queues_of(own, selected, desk, settings)
-            pairs = run_fleet(queues, desk, leave, seen=seen)
+            queues = queues_of([row for row in known if row.run == name], selected, desk, settings)
+            secrets.update(s for queue in queues for work in queue if work.plan for s in work.plan.secrets)
+            desk.store.redactor = Redactor(sorted(secrets))
+            pairs = run_fleet(queues, desk, leave) if queues else []
+            pairs += [unasked(row) for row in gone if row.run == name]
             seconds = time.monotonic() - began
             close_run(name, pairs, seconds, desk)
-            results.append(RunResult(name, pairs, seconds))
+            results.append(RunResult(name, pairs, seconds, guarded.failure))
     return results
 
 
-def check_known(rows: Sequence[FormRow], selected: Mapping[str, Host]) -> None:
-    """Every open form's computer must be in the inventory, or nobody can ask it.
+def not_in_inventory(rows: Sequence[FormRow]) -> InputError:
+    """The error where no open form's computer is in the inventory: nobody can ask them."""
+    return InputError.of(
+        [
+            Problem(
+                row.number,
+                Text(
+                    f"komputer {row.host} tidak ada di inventaris", f"the computer {row.host} is not in the inventory"
+                ),
+                Text("beri inventaris yang memuatnya dengan -i", "give the inventory that has it with -i"),
+            )
+            for row in rows
+        ]
+    )
 
-    Raises:
-        InputError: naming each that is not.
-    """
-    unknown = [row for row in rows if row.host not in selected]
-    if unknown:
-        raise InputError.of(
-            [
-                Problem(
-                    row.number,
-                    Text(
-                        f"komputer {row.host} tidak ada di inventaris",
-                        f"the computer {row.host} is not in the inventory",
-                    ),
-                    Text("beri inventaris yang memuatnya dengan -i", "give the inventory that has it with -i"),
-                )
-                for row in unknown
-            ]
-        )
+
+def unasked(row: FormRow) -> tuple[HostWork, HostResult]:
+    """The result of an open form whose computer is not in the inventory: left open, as it was."""
+    host = Host(row.host, {}, (), Connection("ssh", row.host), row.location)
+    work = HostWork(row.run, host, row.software, row.number, row.mode, row.location)
+    error = not_in_inventory([row])
+    hint = error.problems[0].hint
+    return work, HostResult(
+        row.state if row.state in UNKNOWN else "running",
+        form=row.number,
+        step=row.step,
+        reason=error.what.as_json(),
+        hint=hint.as_json() if hint else None,
+    )
 
 
 def queues_of(
@@ -89,8 +117,11 @@ def queues_of(
 ) -> list[list[HostWork]]:
     """The open work by computer, oldest first."""
     queues: dict[str, list[HostWork]] = {}
-    playbooks: dict[str, Playbook | None] = {}
+    playbooks: dict[str, Playbook | InputError] = {}
     for row in sorted(rows, key=lambda r: r.number):
+        events = desk.store.events(form=row.number)
+        opened = next(e for e in events if e["type"] == "form_opened")
+        plan, without = plan_again(row, opened, selected[row.host], playbook_again(opened, desk, settings, playbooks))
         work = HostWork(
             run=row.run,
             host=selected[row.host],
@@ -98,40 +129,57 @@ def queues_of(
             form=row.number,
             mode=row.mode,
             location=row.location,
-            plan=plan_again(row, selected[row.host], desk, settings, playbooks),
-            decision=decision_of(row, desk.store),
+            plan=plan,
+            decision=decision_of(events),
+            earlier=max((e for e in events if e["source"] == "agent"), key=lambda e: int(e["seq"]), default=None),
+            without_plan=without,
         )
         queues.setdefault(row.host, []).append(work)
     return list(queues.values())
 
 
-def plan_again(
-    row: FormRow, host: Host, desk: Desk, settings: Settings, playbooks: dict[str, Playbook | None]
-) -> Plan | None:
-    """The plan that the form was opened for, for a computer that was not reached before; the one it has stays in force.
-
-    None where the playbook is gone or no longer makes the same plan: then what was not begun stays not begun.
-    """
-    opened = next(e for e in desk.store.events(form=row.number) if e["type"] == "form_opened")
+def playbook_again(
+    opened: Record, desk: Desk, settings: Settings, playbooks: dict[str, Playbook | InputError]
+) -> Playbook | InputError:
+    """The playbook that a form was opened with, read once for all of them, or why it cannot be read any more."""
     path = str(opened["playbook"])
     if path not in playbooks:
         try:
             playbooks[path] = take_in(load(path, settings.playbooks), desk.depot)
-        except InputError:
-            playbooks[path] = None
-    playbook = playbooks[path]
-    if playbook is None:
-        return None
+        except InputError as error:
+            playbooks[path] = error
+    return playbooks[path]
+
+
+def plan_again(
+    row: FormRow, opened: Record, host: Host, playbook: Playbook | InputError
+) -> tuple[Plan | None, Text | None]:
+    """The plan that the form was opened for, for a computer that did not get it yet; the one it has stays in force.
+
+    Returns:
+        The plan; or None and why there is none any more: then what was not begun stays not begun.
+    """
     try:
+        if isinstance(playbook, InputError):
+            raise playbook
         plan = build(playbook, host, mode=row.mode, run=row.run, form=row.number)
-    except InputError:
-        return None
-    return plan if plan.digest == opened["plan_digest"] else None
+    except InputError as error:
+        what = error.problems[0]
+        return None, Text(
+            f"belum dimulai, dan playbook tidak dapat dipakai lagi: {what.where} {what.what.id}",
+            f"it was not begun, and the playbook can no longer be used: {what.where} {what.what.en}",
+        )
+    if plan.digest != opened["plan_digest"]:
+        return None, Text(
+            "belum dimulai, dan rencananya sudah lain (playbook atau variabel berubah): jalankan pasang install lagi",
+            "it was not begun, and the plan is another now (playbook or variables changed): run pasang install again",
+        )
+    return plan, None
 
 
-def decision_of(row: FormRow, store: Store) -> dict[str, Any] | None:
+def decision_of(events: Sequence[Record]) -> dict[str, Any] | None:
     """Step 9 as a person decided it; None where nobody has."""
-    decided = [e for e in store.events(form=row.number) if e["type"] == "decided"]
+    decided = [e for e in events if e["type"] == "decided"]
     if not decided:
         return None
     return {key: decided[-1].get(key) for key in ("configure", "reason", "by")}

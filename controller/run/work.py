@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,7 +15,7 @@ from controller.inventory import Host
 from controller.plan import Plan
 from controller.records import Record, Store, Writer
 from controller.runtime import Runtime
-from controller.text import Language, said
+from controller.text import Language, Text, said
 from controller.transport import Options
 
 GOOD = frozenset({"installed", "already_installed", "verified", "uninstalled", "not_installed", "eligible"})
@@ -37,6 +38,10 @@ class HostWork:
     plan: Plan | None = None
     """None where the plan lies on the computer already."""
     decision: Mapping[str, Any] | None = None
+    earlier: Mapping[str, Any] | None = None
+    """The last record of the agent that we have from earlier commands; None where it never spoke to us."""
+    without_plan: Text | None = None
+    """Why there is no plan any more, for a computer that turns out never to have got it."""
 
     @property
     def id(self) -> str:
@@ -71,6 +76,19 @@ class HostResult:
         }
 
 
+@dataclass(frozen=True)
+class Patience:
+    """How long a computer that says nothing is waited for, and how the time passes meanwhile."""
+
+    reattach_s: float = 90.0
+    """So long after the line was last known to be alive it is tried again; then the computer finishes by itself."""
+    answer_s: float = 300.0
+    """So long may a computer take from the job, or from the last thing sent to it, to its first record."""
+    monotonic: Callable[[], float] = time.monotonic
+    pause: Callable[[threading.Event, float], object] = threading.Event.wait
+    """Waits so many seconds, less where the event is set."""
+
+
 class Observer(Protocol):
     """Who watches a run. Called from many threads; it cannot touch the record."""
 
@@ -97,8 +115,7 @@ class Desk:
     owner: str
     keeps_record: bool = True
     """False for commands that change nothing: they are shown and leave nothing behind."""
-    names: Mapping[str, str] = field(default_factory=dict)
-    """Payload digests by their file name: for progress."""
+    patience: Patience = field(default_factory=Patience)
 
     def record(self, type_: str, work: HostWork, **fields: object) -> None:
         """A record of the controller about one computer: stored, and shown."""
@@ -110,6 +127,13 @@ class Desk:
         if self.keeps_record:
             self.writer.put(clean)
         self.observer.event(clean)
+
+    def name(self, digest: str) -> str:
+        """What is sent under a digest, as people know it."""
+        if self.runtime.owns(digest):
+            return "agent" if digest == self.runtime.agent else "psutil"
+        item = self.depot.find(digest)
+        return item.file if item else digest[:12]
 
     def blob(self, digest: str) -> Path:
         """The bytes of an installer, or of the runtime."""
@@ -129,8 +153,13 @@ def count(results: Sequence[HostResult]) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def exit_code(results: Sequence[HostResult]) -> int:
+def exit_code(results: Sequence[tuple[HostWork, HostResult]]) -> int:
     """0 every computer is as asked, 4 one needs a person, 1 anything else."""
-    if any(result.outcome in ("needs_person", "awaiting_decision") for result in results):
+    if any(result.outcome in ("needs_person", "awaiting_decision") for _, result in results):
         return 4
-    return 0 if all(result.outcome in GOOD for result in results) else 1
+    return 0 if all(is_as_asked(work, result) for work, result in results) else 1
+
+
+def is_as_asked(work: HostWork, result: HostResult) -> bool:
+    """Whether a computer is as asked. What is not there cannot be found good, but need not be removed."""
+    return result.outcome in GOOD and not (work.mode == "verify" and result.outcome == "not_installed")
