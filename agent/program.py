@@ -146,17 +146,15 @@ def find(name: str, path: str) -> str:
 def wait(pid: int, timeout_s: float) -> int | None:
     """Wait for a child: its exit code, negative for a signal; None where it still runs after ``timeout_s``."""
     deadline = time.monotonic() + timeout_s
-    try:
-        handle = os.pidfd_open(pid)
-    except (AttributeError, OSError):  # Python 3.8, or a kernel older than 5.3
-        pause_s = 0.0005
-        while True:
-            done, status = os.waitpid(pid, os.WNOHANG)
-            left_s = deadline - time.monotonic()
-            if done or left_s <= 0:
-                return exit_code(status) if done else None
-            time.sleep(min(pause_s, left_s))
-            pause_s = min(pause_s * 2, 0.05)
+    handle = -1
+    opens = getattr(os, "pidfd_open", None)
+    if opens:
+        try:
+            handle = opens(pid)
+        except OSError:  # a kernel older than 5.3
+            opens = None
+    if not opens:
+        return wait_in_steps(pid, deadline)
     import select
 
     try:
@@ -167,6 +165,18 @@ def wait(pid: int, timeout_s: float) -> int | None:
         os.close(handle)
     done, status = os.waitpid(pid, os.WNOHANG)
     return exit_code(status) if done else None
+
+
+def wait_in_steps(pid: int, deadline: float) -> int | None:
+    """As ``wait``, on Python 3.8 and on kernels that have nothing better."""
+    pause_s = 0.0005
+    while True:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        left_s = deadline - time.monotonic()
+        if done or left_s <= 0:
+            return exit_code(status) if done else None
+        time.sleep(min(pause_s, left_s))
+        pause_s = min(pause_s * 2, 0.05)
 
 
 def exit_code(status: int) -> int:

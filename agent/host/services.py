@@ -269,6 +269,8 @@ class Systemd:
         argv = ["journalctl", which, unit(name), "--lines=20", "--no-pager", "--quiet"]
         argv += ["--output=json", "--output-fields=MESSAGE,_PID,SYSLOG_IDENTIFIER"]
         try:
+            if not self.user:  # what it said last may still be on its way
+                self.host.run(["journalctl", "--sync"], timeout_s=5)
             done = self.host.run(argv, timeout_s=15, environment=self._environment())
         except OSError as error:
             return Log(str(error), "")
