@@ -204,11 +204,12 @@ class Results:
 
     def __init__(self, names: list[str], lab: Lab, boot: Boot, folder: Callable[[str], Path]) -> None:
         self._lab = lab
-        self._folder = folder
+        folders = {name: folder(name) for name in names}
         self._pool = ThreadPoolExecutor(AT_ONCE)
         hosts = boot("bookworm", len(names))
         self._futures = {
-            name: self._pool.submit(self._carry, name, host) for name, host in zip(names, hosts, strict=True)
+            name: self._pool.submit(self._carry, name, host, folders[name])
+            for name, host in zip(names, hosts, strict=True)
         }
 
     def __getitem__(self, name: str) -> Result:
@@ -219,8 +220,8 @@ class Results:
         """Let no work outlive the computers."""
         self._pool.shutdown(cancel_futures=True)
 
-    def _carry(self, name: str, host: Host) -> Result:
-        case, folder = CASES[name], self._folder(name)
+    def _carry(self, name: str, host: Host, folder: Path) -> Result:
+        case = CASES[name]
         office = Office(self._lab, folder / "office")
         office.trust()
         quiet(host)
