@@ -206,41 +206,53 @@ def set_attributes(path: str, attributes: dict[str, str]) -> None:
                 raise
 
 
-def keep(path: str, folder: str) -> dict[str, Any]:
+def keep(path: str, folder: str, *, links: bool = False) -> dict[str, Any]:
     """Keep all that stands at ``path``, a whole tree where it is a directory, durably under ``folder``.
+
+    Args:
+        path: what is kept.
+        folder: where; made where it is not there.
+        links: the files will be removed, not changed: a second name keeps them as well as a copy does, for nothing.
 
     Returns:
         What ``put_back`` needs, as JSON. Only of a tree's root; the rest stands in ``folder``.
     """
     former = describe(path)
+    if former["is"] not in ("file", "directory"):
+        return former
+    names = numbered(make_folder(folder))
     if former["is"] == "file":
-        former["copy"] = copy_of(path, folder)
-    elif former["is"] == "directory":
+        former["copy"] = copy_of(path, next(names), links=links)
+    else:
         import json
 
-        rows = list(walk(path, folder))
-        index = os.path.join(make_folder(folder), f"{len(os.listdir(folder))}.tree")
-        with open(index, "w", encoding="utf-8", errors="surrogateescape") as file:
-            for row in rows:
+        former["tree"] = next(names)
+        with open(former["tree"], "x", encoding="utf-8", errors="surrogateescape") as file:
+            for row in walk(path, names, links=links):
                 file.write(json.dumps(row) + "\n")
             file.flush()
             os.fsync(file.fileno())
-        sync_folder(folder)
-        former["tree"] = index
+    sync_folder(folder)
     return former
 
 
-def walk(path: str, folder: str) -> Iterator[dict[str, Any]]:
+def numbered(folder: str) -> Iterator[str]:
+    """Names in a folder that nothing has yet."""
+    number = len(os.listdir(folder))
+    while True:
+        name = os.path.join(folder, str(number))
+        if not os.path.lexists(name):
+            yield name
+        number += 1
+
+
+def walk(path: str, names: Iterator[str], *, links: bool) -> Iterator[dict[str, Any]]:
     """The entries below a directory, parents first, with copies of the files."""
-    with os.scandir(path) as entries:
-        names = sorted(entry.path for entry in entries)
-    for name in names:
+    for name in below(path):
         row = describe(name)
         if row["is"] == "file":
-            row["copy"] = copy_of(name, folder)
+            row["copy"] = copy_of(name, next(names), links=links)
         yield row
-        if row["is"] == "directory":
-            yield from walk(name, folder)
 
 
 def make_folder(folder: str) -> str:
@@ -249,9 +261,16 @@ def make_folder(folder: str) -> str:
     return folder
 
 
-def copy_of(path: str, folder: str) -> str:
-    """A durable copy of a file's content under a new name in ``folder``."""
-    target = os.path.join(make_folder(folder), f"{len(os.listdir(folder))}.copy")
+def copy_of(path: str, target: str, *, links: bool = False) -> str:
+    """A durable copy of a file's content at ``target``, which must not be there; the folder is not synced yet."""
+    if links:
+        try:
+            os.link(path, target, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EACCES, errno.ENOTSUP):
+                raise
+        else:
+            return target
     with open(path, "rb") as source, open(target, "xb") as copy:
         os.fchmod(copy.fileno(), 0o600)
         while True:
@@ -261,7 +280,6 @@ def copy_of(path: str, folder: str) -> str:
             copy.write(chunk)
         copy.flush()
         os.fsync(copy.fileno())
-    sync_folder(folder)
     return target
 
 

@@ -83,7 +83,10 @@ def capture(
             for unit in dpkg.units(name, row.architecture):
                 service = host.services.read(unit)
                 units[unit] = {"active": service.active in ("active", "reloading"), "enabled": service.enabled}
-    return {"before": before, "conffiles": _keep_conffiles(conffiles, keep), "units": units}
+    entry = {"before": before, "conffiles": _keep_conffiles(conffiles, keep), "units": units}
+    if os.path.isdir(keep):
+        files.sync_folder(keep)
+    return entry
 
 
 def planned(apt: list[str], host: Host) -> list[tuple[str, str, str]]:
@@ -128,6 +131,7 @@ def _keep(name: str, architecture: str, host: Host, keep: str, conffiles: dict[s
     }
     if state == "config-files":
         deb = os.path.join(files.make_folder(keep), name + ".deb")
+        files.remove(deb)
         repack.repack(fields, deb, configuration_only=True)
         kept["deb"] = deb
     elif state in ("installed", "half-configured", "unpacked", "triggers-awaited", "triggers-pending"):
@@ -142,6 +146,7 @@ def _keep_deb(fields: dict[str, str], host: Host, keep: str) -> tuple[str, str]:
     name, version, architecture = fields["Package"], fields["Version"], fields["Architecture"]
     target = os.path.join(keep, name + ".deb")
     cached = os.path.join(ARCHIVES, f"{name}_{version.replace(':', '%3a')}_{architecture}.deb")
+    files.remove(target)  # of a run that died here
     found = [("archives", cached)] if os.path.exists(cached) else []
     found += [("payload", path) for path in _payloads(host, f"{name}\n{version}\n{architecture}\n")]
     for origin, path in found:
@@ -152,9 +157,8 @@ def _keep_deb(fields: dict[str, str], host: Host, keep: str) -> tuple[str, str]:
             try:
                 os.link(path, target)
             except OSError:  # another file system
-                os.rename(files.copy_of(path, keep), target)
+                files.copy_of(path, target)
             return origin, target
-    files.remove(target)
     repack.repack(fields, target)
     return "disk", target
 

@@ -62,8 +62,9 @@ def capture(spec: dict[str, Any], host: Host, keep: str) -> dict[str, Any]:
     former = files.describe(path)
     if spec.get("state") == "directory" and former["is"] == "link" and os.path.isdir(path):
         former = files.describe(os.path.realpath(path))
-    if former["is"] != "directory" or spec.get("state") == "absent":
-        former = files.keep(path, keep)
+    absent = spec.get("state") == "absent"
+    if former["is"] != "directory" or absent:
+        former = files.keep(path, keep, links=absent)
     return {"former": former, "parents": files.missing_parents(path)}
 
 

@@ -49,7 +49,8 @@ def tree(root: Path, *, without: tuple[str, ...] = ()) -> dict[str, tuple[Any, .
             if path.is_symlink():
                 row += (str(path.readlink()),)
             elif stat.S_ISREG(status.st_mode):
-                row += (hashlib.sha256(path.read_bytes()).hexdigest(), status.st_mtime_ns)
+                attributes = {key: os.getxattr(path, key, follow_symlinks=False) for key in os.listxattr(path)}
+                row += (hashlib.sha256(path.read_bytes()).hexdigest(), str(attributes), status.st_mtime_ns)
             found[key] = row
     return found
 
@@ -89,14 +90,14 @@ class ThisComputer:
         self.keeps += 1
         return str(self.agent_root / "keep" / str(self.keeps))
 
-    def do_and_die(self, verb: str, kind: str, given: dict[str, Any], at: int) -> bool:
+    def do_and_die(self, verb: str, kind: str, given: dict[str, Any], at: int, **more: Any) -> bool:
         """One verb in a process of its own that ends at its ``at``-th change; whether it did end there."""
         child = os.fork()
         if child == 0:
             code = 1
             try:
                 driver.die_at(at)
-                driver.perform(self.job(verb, kind, given))
+                driver.perform(self.job(verb, kind, given, **more))
                 code = 0
             finally:
                 os._exit(code)

@@ -225,8 +225,8 @@ def test_there_and_back(case: Case, world: Path, computer: ThisComputer) -> None
     assert "failed" not in computer.do("apply", case.kind, spec)
     again = tree(world)
     if case.kind == "file":  # a file may be written once more, with the same bytes
-        again = {name: row[:5] for name, row in again.items()}
-        after = {name: row[:5] for name, row in after.items()}
+        again = {name: row[:6] for name, row in again.items()}
+        after = {name: row[:6] for name, row in after.items()}
     if case.kind != "command":
         assert again == after, "applied twice is applied once"
     assert "failed" not in computer.do("undo", case.kind, entry)
@@ -270,6 +270,25 @@ def test_death_at_every_change(case: Case, tmp_path: Path) -> None:
             if not died:
                 break
         assert at > 1
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.kind != "command"], ids=str)
+def test_death_at_every_change_of_capture(case: Case, world: Path, computer: ThisComputer) -> None:
+    """It is done again in the same folder, as a run that goes on does it."""
+    spec = case.prepare(world, computer)
+    before = tree(world)
+    at = 0
+    while True:
+        at += 1
+        keep = computer.keep_folder()
+        died = computer.do_and_die("capture", case.kind, spec, at, keep=keep)
+        entry = computer.do("capture", case.kind, spec, keep=keep)["entry"]
+        assert tree(world) == before
+        assert "failed" not in computer.do("apply", case.kind, spec)
+        assert "failed" not in computer.do("undo", case.kind, entry)
+        assert tree(world) == before
+        if not died:
+            break
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.kind != "command"], ids=str)
