@@ -17,7 +17,7 @@ from agent.inbox import Inbox, Outbox
 from agent.journal import Journal, ended, read_lines
 from agent.ledger import Ledger
 from agent.procedure import Procedure
-from agent.protocol import VERSION, encode, text
+from agent.protocol import VERSION, ProtocolError, encode, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ LONGEST_POLL_S = 0.1
 """… and when nothing has come for two seconds."""
 PATIENCE_S = 15.0
 """How long a detached process may take to show itself."""
+FULL_BYTES = 64 * 1024
+"""With less the journal cannot go on."""
 
 
 class Detach(Exception):
@@ -46,8 +48,7 @@ def contact(job: dict[str, Any], stream: BinaryIO) -> None:
     """
     outbox = Outbox(sys.stdout.buffer)
     try:
-        if job.get("protocol") != VERSION:
-            raise ValueError(f"protocol {job.get('protocol')}, this agent speaks {VERSION}")
+        check_version(job)
         host = this_host(job["root"])
         host.psutil_digest = job.get("psutil")
         {"run": do_run, "facts": do_facts, "clean": do_clean, "stop": do_facts}[job["do"]](
@@ -62,10 +63,25 @@ def contact(job: dict[str, Any], stream: BinaryIO) -> None:
         outbox.send({"answer": "fault", "code": "busy", "holder": who, "reason": reason})
     except (BrokenPipeError, ConnectionError, KeyboardInterrupt):
         return
+    except ProtocolError as error:
+        reason = text(
+            f"pengendali dan agen tidak saling mengerti: {error}", f"controller and agent do not agree: {error}"
+        )
+        outbox.send({"answer": "fault", "code": "protocol", "reason": reason})
     except OSError as error:
         reason = text(f"penyimpanan agen: {error}", f"the agent's storage: {error}")
         outbox.send({"answer": "fault", "code": "storage", "reason": reason})
     outbox.send({"answer": "end"})
+
+
+def check_version(job: dict[str, Any]) -> None:
+    """Refuse what another version of the protocol asks.
+
+    Raises:
+        ProtocolError: it does.
+    """
+    if job.get("protocol") != VERSION:
+        raise ProtocolError(f"protocol {job.get('protocol')}, this agent speaks {VERSION}")
 
 
 def do_facts(job: dict[str, Any], host: Host, inbox: Inbox, outbox: Outbox) -> None:
@@ -109,7 +125,7 @@ def do_run(job: dict[str, Any], host: Host, inbox: Inbox, outbox: Outbox) -> Non
         return
     if Ledger(records).effects:
         detach(host, folder, job)
-        follow(host, job, outbox, inbox)
+        follow(host, job, outbox, inbox, after=len(records))
         return
     lock.take(host.root, job["id"], job["owner"])
     for record in records[job["from"] :]:
@@ -132,7 +148,7 @@ def do_run(job: dict[str, Any], host: Host, inbox: Inbox, outbox: Outbox) -> Non
         lock.hand_over(host.root)
         outbox.flush()
         detach(host, folder, job)
-        follow(host, job, outbox, inbox)
+        follow(host, job, outbox, inbox, after=job["from"])
         return
     journal.close()
     tidy(host, plan)
@@ -238,10 +254,18 @@ def new_session(argv: list[str], log: str) -> None:
         os._exit(127)
 
 
-def follow(host: Host, job: dict[str, Any], outbox: Outbox, inbox: Inbox) -> None:
-    """Send the journal from ``job["from"]`` on, until the run has ended or waits, or the controller has gone."""
+def follow(host: Host, job: dict[str, Any], outbox: Outbox, inbox: Inbox, *, after: int = 0) -> None:
+    """Send the journal from ``job["from"]`` on, until the run has ended or waits, or the controller has gone.
+
+    Args:
+        host: this computer.
+        job: the first frame.
+        outbox: to the controller.
+        inbox: from it; its end is looked for.
+        after: a process was just started that goes on after so many records: that the run waited before it is past.
+    """
     path = os.path.join(host.root, "runs", job["id"], "journal.ndjson")
-    skip, last, rest = job["from"], "", b""
+    count, last, rest = 0, "", b""
     seen_at = time.monotonic()
     with open(path, "rb") as file:
         while True:
@@ -249,9 +273,8 @@ def follow(host: Host, job: dict[str, Any], outbox: Outbox, inbox: Inbox) -> Non
             if data:
                 *lines, rest = (rest + data).split(b"\n")
                 for line in lines:
-                    if skip:
-                        skip -= 1
-                    else:
+                    count += 1
+                    if count > job["from"]:
                         outbox.line(line + b"\n")
                     last = line.decode("utf-8", "replace")
                 outbox.flush()
@@ -262,16 +285,27 @@ def follow(host: Host, job: dict[str, Any], outbox: Outbox, inbox: Inbox) -> Non
             if inbox.is_closed():
                 return
             if time.monotonic() - seen_at > 1 and not holder_runs(host.root, job["id"]):
-                if '"type":"waiting"' in last:
+                if count > after and '"type":"waiting"' in last:
                     return
                 if time.monotonic() - seen_at > PATIENCE_S:
-                    reason = text(
-                        "agen berhenti di tengah pekerjaan; jalankan pasang resume",
-                        "the agent stopped in the middle; run pasang resume",
-                    )
+                    reason = why_stopped(host.root)
                     outbox.send({"answer": "fault", "code": "agent_stopped", "reason": reason})
                     return
             time.sleep(min(LONGEST_POLL_S, POLL_S + (time.monotonic() - seen_at) / 20))
+
+
+def why_stopped(root: str) -> dict[str, str]:
+    """What can be said of an agent that is gone without a last word: on a full disk it cannot leave one."""
+    disk = os.statvfs(root)
+    if disk.f_bavail * disk.f_frsize < FULL_BYTES:
+        return text(
+            f"agen berhenti di tengah pekerjaan: disk tempat {root} penuh; kosongkan, lalu jalankan pasang resume",
+            f"the agent stopped in the middle: the disk of {root} is full; make room, then run pasang resume",
+        )
+    return text(
+        "agen berhenti di tengah pekerjaan; jalankan pasang resume",
+        "the agent stopped in the middle; run pasang resume",
+    )
 
 
 def tidy(host: Host, plan: dict[str, Any]) -> None:

@@ -64,45 +64,67 @@ class Inbox:
             ProtocolError: the controller sent something else.
         """
         missing = [plan["payloads"][n]["digest"] for n in payloads_of(variant)]
-        missing = [d for d in dict.fromkeys(missing) if not os.path.exists(host.blob(d))]
+        missing = [d for d in dict.fromkeys(missing) if not is_whole(host.blob(d))]
+        for _ in range(2):  # the half that an earlier try left may be what is damaged
+            if missing:
+                self._ask(missing)
+            missing = [digest for digest in missing if not self._receive(digest)]
         if missing:
-            self._outbox.send({"answer": "need", "blobs": [{"blob": d, "offset": self._have(d)} for d in missing]})
-            for digest in missing:
-                self._receive(digest)
+            raise failed(text("kiriman rusak di perjalanan", "what was sent arrived damaged"))
         for name in payloads_of(variant):
             os.utime(host.blob(plan["payloads"][name]["digest"]))
+
+    def _ask(self, digests: list[str]) -> None:
+        self._outbox.send({"answer": "need", "blobs": [{"blob": d, "offset": self._have(d)} for d in digests]})
 
     def _have(self, digest: str) -> int:
         part = os.path.join(self._blobs, digest + ".part")
         return os.path.getsize(part) if os.path.exists(part) else 0
 
-    def _receive(self, digest: str) -> None:
+    def _receive(self, digest: str) -> bool:
+        """Take one payload in; False where it is not what was asked for, and then nothing of it is kept."""
         frame = read_frame(self._stream)
         if frame is None or frame.get("blob") != digest:
             raise ProtocolError("the controller did not send what was asked for")
         path = os.path.join(self._blobs, digest)
-        part, left = path + ".part", int(frame["size"])
+        part = path + ".part"
         try:
             with open(part, "r+b" if os.path.exists(part) else "wb") as file:
                 file.truncate(int(frame["offset"]))
                 file.seek(int(frame["offset"]))
-                while left:
-                    data = self._stream.read1(min(left, CHUNK_BYTES))  # type: ignore[attr-defined]
-                    if not data:
-                        raise ProtocolError("the line ended within a payload")
-                    file.write(data)
-                    left -= len(data)
+                self._copy(int(frame["size"]), file)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            os.unlink(part)
+            if os.path.exists(part):
+                os.unlink(part)
             raise failed(
                 text(f"kiriman tidak dapat disimpan: {error}", f"what was sent cannot be stored: {error}")
             ) from error
         if sha256_of_file(part) != digest:
             os.unlink(part)
-            raise failed(text("kiriman rusak di perjalanan", "what was sent arrived damaged"))
+            return False
         os.rename(part, path)
+        return True
+
+    def _copy(self, size_bytes: int, file: BinaryIO) -> None:
+        left = size_bytes
+        while left:
+            data = self._stream.read1(min(left, CHUNK_BYTES))  # type: ignore[attr-defined]
+            if not data:
+                raise ProtocolError("the line ended within a payload")
+            file.write(data)
+            left -= len(data)
+
+
+def is_whole(path: str) -> bool:
+    """Whether a payload is kept here and still what its name says; one that is not is removed."""
+    if not os.path.exists(path):
+        return False
+    if sha256_of_file(path) == os.path.basename(path):
+        return True
+    os.unlink(path)
+    return False
 
 
 def failed(reason: dict[str, str]) -> Exception:
