@@ -191,7 +191,7 @@ def journal_types(host: Host) -> list[str]:
     return [json.loads(line)["type"] for line in lines if line.endswith("}")]
 
 
-def wait_for(true: Callable[[], bool], what: str, *, timeout_s: float = 30) -> None:
+def wait_for(true: Callable[[], bool], what: str, *, timeout_s: float = 60) -> None:
     """Wait until something is so."""
     wait_until(true, timeout_s=timeout_s, what=what, every_s=0.01)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from tests.lab.office import STORE, Office, Run, http, quiet, same, units_of_our
 from tests.lab.playbooks import nginx_playbook
 from tests.lab.readout import LIVES, Readout, packages, read
 
-COUNT = int(os.environ.get("FLEET", "20"))
+COUNT = 20
 ASKED = "/var/log/nginx/access.log"  # the probes, and we, ask the page
 
 

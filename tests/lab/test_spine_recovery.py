@@ -23,11 +23,18 @@ from tests.lab.playbooks import loket_playbook, loket_variant, write_playbook
 from tests.lab.readout import packages, read
 
 BIG_BYTES = 96 * 1024 * 1024
+GATE = "/run/lanjut"
 
 
-def _slow(folder: Path) -> Path:
-    """A postinst of five seconds."""
-    return loket_playbook(folder, "1.0", Fault.SLOW_POSTINST)
+def _gated(folder: Path) -> Path:
+    """A postinst that waits until `_open_gate`, so that the middle lasts as long as a test needs, on any machine."""
+    folder.mkdir(parents=True)
+    wait = f'if [ "$1" = configure ]; then while [ ! -e {GATE} ]; do sleep 0.05; done; fi'
+    return loket_playbook(folder, payload=build_loket(folder, "1.0", more_scripts={"postinst": wait}))
+
+
+def _open_gate(host: Host) -> None:
+    host.run(["touch", GATE])
 
 
 def _steady(folder: Path) -> Path:
@@ -83,7 +90,7 @@ class Moment:
 
 MOMENTS = {
     "push": Moment(_big, _is_pushing),
-    "install": Moment(_slow, _is_installing),
+    "install": Moment(_gated, _is_installing),
     "stability": Moment(_steady, _is_proving),
     "dying": Moment(_dying, _is_proving, "rolled_back"),
 }
@@ -137,6 +144,7 @@ def test_the_controller_is_killed_and_a_new_one_goes_on(boot: Boot, office: Offi
     before, moment = read(host), MOMENTS[name]
     process, inventory = _begin(office, host, moment, tmp_path)
     assert kill(process) == -signal.SIGKILL
+    _open_gate(host)
     done = _resume(office, inventory)
     row = done.host(host.name)
     assert row["outcome"] == moment.outcome, row
@@ -160,15 +168,17 @@ def test_ctrl_c_leaves_the_computers_finishing_and_says_how_to_come_back(
     for host in hosts:
         quiet(host)
     inventory = office.inventory(hosts)
-    process = office.start("install", _slow(tmp_path / "playbook"), "-i", inventory)
+    process = office.start("install", _gated(tmp_path / "playbook"), "-i", inventory)
     for host in hosts:
         wait_for(lambda host=host: _is_installing(host), f"{host.name} installing")  # type: ignore[misc]
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=5) == 1, office.said()
+    assert process.wait(timeout=30) == 1, office.said()
     ((run,),) = office.rows("select id from run")
     assert f"pasang resume {run}" in office.said()
     assert "Traceback" not in office.said()
-    assert not all(_has_ended(host) for host in hosts), "it was asked to leave, not to wait"
+    assert not any(_has_ended(host) for host in hosts), "it was asked to leave, not to wait"
+    for host in hosts:
+        _open_gate(host)
     for host in hosts:
         wait_for(lambda host=host: _has_ended(host), f"{host.name} finishing by itself")  # type: ignore[misc]
     done = office.pasang("resume", run, "-i", inventory, "--json")
@@ -183,6 +193,7 @@ def test_a_line_that_is_cut_for_a_while_costs_nothing(boot: Boot, office: Office
     office.trust()
     process, _ = _begin(office, host, MOMENTS["install"], tmp_path)
     host.cut_line()
+    _open_gate(host)
     wait_for(lambda: _has_ended(host), "the computer ending alone", timeout_s=40)
     host.restore_line()
     assert process.wait(timeout=100) == 0, office.said()
@@ -218,6 +229,7 @@ def test_the_second_controller_is_told_who_and_since_when(boot: Boot, lab: Lab, 
     assert run in row["reason"]
     assert re.search(r"since \d{4}-\d\d-\d\dT\d\d:\d\d", row["reason"])
     assert re.search(r"\S+@\S+", row["reason"])
+    _open_gate(host)
     assert process.wait(timeout=60) == 0, office.said()
     assert other.do("install", tmp_path / "playbook/playbook.yaml", inventory).outcomes == {
         host.name: "already_installed"
@@ -236,6 +248,7 @@ def test_the_plug_is_pulled(boot: Boot, office: Office, tmp_path: Path, name: st
     kill(process)
     host.power_cycle()
     quiet(host)
+    _open_gate(host)
     row = _resume(office, inventory).host(host.name)
     assert row["outcome"] in ("installed", "rolled_back"), row
     _check_records(office, host, row["form"])
@@ -254,6 +267,7 @@ def test_an_agent_that_is_killed_comes_back_by_itself(boot: Boot, office: Office
     process, _ = _begin(office, host, MOMENTS["install"], tmp_path)
     pid = host.run(["systemctl", "show", "-p", "MainPID", "--value", "pasang-*"]).stdout.strip()
     host.run(["kill", "-KILL", pid])
+    _open_gate(host)
     assert process.wait(timeout=60) in (0, 1), office.said()
     ((number, state, verdict),) = office.rows("select number, state, verdict from form")
     assert state == "installed" or (state, verdict) == ("rolled_back", "clean")
