@@ -123,7 +123,10 @@ def fault(frame: Frame) -> HostError:
     if code == "busy":
         return Busy(what, hint=Text("tunggu sampai selesai, lalu ulangi", "wait until it is done, then do it again"))
     hint = {
-        "storage": Text("kosongkan ruang disk di komputer itu", "make room on its disk"),
+        "storage": Text(
+            "kosongkan ruang disk di komputer itu, atau perbaiki hak tulis folder itu",
+            "make room on its disk, or make that folder writable",
+        ),
         "agent_stopped": Text(
             "jalankan pasang resume; bila berulang, laporkan", "run pasang resume; report it if again"
         ),
