@@ -53,6 +53,14 @@ def tree_digest(home):
     return total.hexdigest()
 
 
+def libc():
+    # musl knows the name and no answer
+    try:
+        return (os.confstr("CS_GNU_LIBC_VERSION") or "other").split()[0]
+    except (AttributeError, OSError, ValueError):
+        return "other"
+
+
 def unpack(archive, home):
     import zipimport
 
@@ -79,9 +87,8 @@ def first_stage():
     try:
         os.makedirs(os.path.join(root, "blobs"), exist_ok=True)
         needs = [] if os.path.isdir(home) and tree_digest(home) == job["tree"] else [job["agent"]]
-        libc = os.confstr("CS_GNU_LIBC_VERSION") if hasattr(os, "confstr") else ""
-        wheel = job["psutil"].get("%s-%s-%s" % (sys.platform, os.uname().machine, (libc or "other").split()[0]))
-        job["psutil"] = wheel
+        wheel = job["psutil"] and job["psutil"].get("%s-%s-%s" % (sys.platform, os.uname().machine, libc()))
+        job["psutil"] = wheel or None
         if wheel and not os.path.exists(os.path.join(root, "blobs", wheel)):
             needs.append(wheel)
         if needs:

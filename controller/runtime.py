@@ -10,11 +10,15 @@ import hashlib
 import io
 import json
 import os
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import agent
+from controller.errors import InputError
+from controller.text import Text
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The date of every file in an archive: the same sources give the same bytes."""
@@ -58,17 +62,93 @@ def prepare(home: Path) -> Runtime:
     files = agent_files()
     tree = tree_digest(files)
     index = folder / f"agent-{tree}.json"
-    stage = (Path(agent.__file__).parent / "stage.py").read_bytes()
-    try:
-        known = json.loads(index.read_text(encoding="utf-8"))
-        return Runtime(known["agent"], tree, squeeze(stage), known["psutil"], folder)
-    except (OSError, ValueError, KeyError):
-        pass
+    stage = squeeze((Path(agent.__file__).parent / "stage.py").read_bytes())
+    given = {platform: digest for platform, digest in added(folder).items() if is_whole(folder / digest)}
+    known = read_json(index)
+    made, own = known.get("agent"), known.get("psutil")
+    if isinstance(made, str) and isinstance(own, dict) and all(is_whole(folder / d) for d in (made, *own.values())):
+        return Runtime(made, tree, stage, {**own, **given}, folder)
     folder.mkdir(parents=True, exist_ok=True)
     archive = keep(folder, pack(files))
     wheels = {name: keep(folder, data) for name, data in own_psutil().items()}
     write(index, json.dumps({"agent": archive, "psutil": wheels}).encode())
-    return Runtime(archive, tree, squeeze(stage), wheels, folder)
+    return Runtime(archive, tree, stage, {**wheels, **given}, folder)
+
+
+def add_wheel(home: Path, file: Path) -> tuple[list[str], str]:
+    """Keep psutil's wheel for computers of another platform.
+
+    Args:
+        home: ``PASANG_HOME``.
+        file: the wheel under the name that the package index gives it: it says what it fits.
+
+    Returns:
+        The platforms it is for now, and its SHA-256.
+
+    Raises:
+        InputError: it is not a wheel of psutil that one file serves every Python with.
+    """
+    import zipfile
+
+    platforms = platforms_of(file.name)
+    if not platforms:
+        raise InputError(
+            Text("ini bukan wheel psutil yang dapat dipakai", "this is no wheel of psutil that can be used"),
+            where=str(file),
+            hint=Text(
+                "ambil psutil-…-abi3-manylinux….whl dari indeks paket, dengan namanya yang asli",
+                "take psutil-…-abi3-manylinux….whl from the package index, under the name it has there",
+            ),
+        )
+    try:
+        data = file.read_bytes()
+        with zipfile.ZipFile(io.BytesIO(data)) as wheel:
+            is_good = wheel.testzip() is None and "psutil/__init__.py" in wheel.namelist()
+    except (OSError, zipfile.BadZipFile) as error:
+        raise InputError(
+            Text(f"berkas ini tidak dapat dibaca: {error}", f"this file cannot be read: {error}"), where=str(file)
+        ) from error
+    if not is_good:
+        raise InputError(Text("isi wheel ini rusak", "this wheel is damaged"), where=str(file))
+    folder = home / "runtime"
+    folder.mkdir(parents=True, exist_ok=True)
+    digest = keep(folder, data)
+    write(folder / "added.json", json.dumps({**added(folder), **dict.fromkeys(platforms, digest)}).encode())
+    return platforms, digest
+
+
+def platforms_of(name: str) -> list[str]:
+    """The platforms, as the first stage names them, that a wheel of psutil fits by its name; none where it does not.
+
+    Source: PEP 427 (file names), PEP 600 (manylinux), PEP 656 (musllinux); abi3 is Python's stable ABI.
+    """
+    found = re.fullmatch(r"psutil-[^-]+-cp3\d+-abi3-(?P<platforms>[\w.]+)\.whl", name)
+    kinds = {"manylinux": "glibc", "musllinux": "other"}
+    tags = found["platforms"].split(".") if found else []
+    parts = [re.fullmatch(r"(manylinux|musllinux)(?:\d+|_\d+_\d+)_(\w+)", tag) for tag in tags]
+    return sorted({f"linux-{part[2]}-{kinds[part[1]]}" for part in parts if part})
+
+
+def added(folder: Path) -> dict[str, str]:
+    """The wheels that were added by hand: by platform, their SHA-256."""
+    return {str(platform): str(digest) for platform, digest in read_json(folder / "added.json").items()}
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object of ours; an empty one where it is not there or not whole."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file is there and is what its name, its SHA-256, says."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest() == path.name
+    except OSError:
+        return False
 
 
 def agent_files() -> dict[str, bytes]:
@@ -139,7 +219,7 @@ def squeeze(source: bytes) -> bytes:
 def keep(folder: Path, data: bytes) -> str:
     """Store bytes under their SHA-256, whole or not at all."""
     digest = hashlib.sha256(data).hexdigest()
-    if not (folder / digest).exists():
+    if not is_whole(folder / digest):
         write(folder / digest, data)
     return digest
 

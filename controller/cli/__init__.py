@@ -13,12 +13,15 @@ def main() -> None:
     try:
         from controller.cli.app import app
 
-        app()
+        code = app(standalone_mode=False)
     except PasangError as error:
         sys.stderr.write(f"pasang: {error.say(language_of())}\n")
-        raise SystemExit(error.exit_code) from None
-    except BrokenPipeError:
-        raise SystemExit(1) from None
+        code = error.exit_code
+    except Exception as error:  # noqa: BLE001 - whatever it is, the reader gets a sentence and a file, not a traceback
+        from controller.cli.mishaps import explain
+
+        code = explain(error, language_of())
+    raise SystemExit(code or 0)
 
 
 if __name__ == "__main__":

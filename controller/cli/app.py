@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from controller.cli import depot, form, hosts, run, schema
+from controller.cli import depot, form, hosts, run, runtime, schema
 from controller.cli.common import say
 
 app = typer.Typer(
@@ -23,3 +23,4 @@ app.add_typer(hosts.app, name="hosts")
 app.add_typer(depot.app, name="depot")
 app.add_typer(form.app, name="form")
 app.add_typer(schema.app, name="schema")
+app.add_typer(runtime.app, name="runtime")

@@ -23,6 +23,8 @@ from controller.cli.common import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from controller.run.opening import RunResult
+
 FORKS = 50
 
 
@@ -126,7 +128,16 @@ def order(mode: str, names: list[str], paths: list[Path] | None, limit: str, *, 
     with observer(json=json, total=len(wanted.hosts) * len(wanted.playbooks)) as watching:
         result = execute(wanted, given, watching, threading.Event())
         watching.finished(result)
+    unwatched(result)
     raise typer.Exit(exit_code(result.results))
+
+
+def unwatched(result: RunResult) -> None:
+    """Say that the showing of the run broke, where it did: the run itself went on."""
+    error = result.observer_failure
+    if error is not None and not isinstance(error, BrokenPipeError):
+        said = f"{type(error).__name__}: {error}"
+        typer.echo(say(f"tampilan terhenti ({said})", f"the display stopped ({said})"), err=True)
 
 
 def resume(
@@ -152,4 +163,6 @@ def resume(
             watching.finished(result)
         if not results:
             watching.nothing_open()
+    for result in results[-1:]:
+        unwatched(result)
     raise typer.Exit(exit_code([pair for result in results for pair in result.results]))
