@@ -125,7 +125,7 @@ def order(mode: str, names: list[str], paths: list[Path] | None, limit: str, *, 
     given = read_settings()
     fleet = read_inventory(paths)
     wanted = Order(mode, read_playbooks(names, given), select_hosts(fleet, limit), forks)
-    with observer(json=json, total=len(wanted.hosts) * len(wanted.playbooks)) as watching:
+    with observer(json=json, total=len(wanted.hosts)) as watching:
         result = execute(wanted, given, watching, threading.Event())
         watching.finished(result)
     unwatched(result)

@@ -134,6 +134,7 @@ class Live(Quiet):
     def __rich__(self) -> Table:
         from rich.progress_bar import ProgressBar
         from rich.table import Table
+        from rich.text import Text as Styled
 
         from controller import sop
         from controller.cli.summary import COLOURS
@@ -147,20 +148,20 @@ class Live(Quiet):
                 title=say(f"{done} dari {total} komputer selesai", f"{done} of {total} computers done"),
                 title_justify="left",
             )
-            table.add_column(say("Komputer", "Computer"), no_wrap=True)
-            table.add_column(say("Langkah", "Step"), no_wrap=True)
-            table.add_column("", ratio=1, no_wrap=True)
-            table.add_column(say("Detik", "Seconds"), justify="right")
+            table.add_column(say("Komputer", "Computer"), no_wrap=True, min_width=10)
+            table.add_column(say("Langkah", "Step"), no_wrap=True, ratio=1, min_width=6)
+            table.add_column("", ratio=1, no_wrap=True, min_width=8)
+            table.add_column(say("Detik", "Seconds"), justify="right", no_wrap=True, min_width=6)
             now = time.monotonic()
             for row in rows[:ROWS]:
                 step = f"{row.step:>2} {sop.step(row.step).activity.say(LANGUAGE)[:40]}" if row.step else ""
-                detail: Any = row.title
+                detail: Any = Styled(row.title)  # never as markup: it holds what people and programs wrote
                 if row.outcome:
-                    detail = f"[{COLOURS.get(row.outcome, 'red')}]{word(OUTCOMES, row.outcome).say(LANGUAGE)}[/]"
+                    detail = Styled(word(OUTCOMES, row.outcome).say(LANGUAGE), style=COLOURS.get(row.outcome, "red"))
                 elif row.push and row.push[2]:
                     detail = ProgressBar(total=row.push[2], completed=row.push[1], width=30)
                 seconds = row.seconds if row.outcome else now - row.began
-                table.add_row(row.host, step, detail, f"{seconds:.1f}")
+                table.add_row(Styled(row.host), step, detail, f"{seconds:.1f}")
             if len(rows) > ROWS:
                 table.caption = say(f"dan {len(rows) - ROWS} lagi", f"and {len(rows) - ROWS} more")
         return table
