@@ -8,9 +8,9 @@ from pathlib import Path
 from tests.lab.debs import nginx
 from tests.lab.fixtures import Boot
 from tests.lab.hosts import Host
-from tests.lab.office import STORE, Office, Run, http, quiet, same, units_of_ours
+from tests.lab.office import STORE, Office, Run, http, quiet, read_all, same, units_of_ours
 from tests.lab.playbooks import nginx_playbook
-from tests.lab.readout import LIVES, Readout, packages, read
+from tests.lab.readout import LIVES, Readout, packages
 
 COUNT = 20
 ASKED = "/var/log/nginx/access.log"  # the probes, and we, ask the page
@@ -24,8 +24,8 @@ def _dpkg_log(host: Host) -> bytes:
     return (host.root / "var/log/dpkg.log").read_bytes()
 
 
-def _check_form(office: Office, host: Host, number: str) -> None:
-    form = office.form(number)
+def _check_form(office: Office, host: Host, number: str, *, proved: bool) -> None:
+    form = office.form(number, proved=proved)
     assert (form["host"], form["hostname"], form["address"]) == (host.name, host.name, host.address)
     assert (form["outcome"], form["rollback"], form["location"], form["owner"]) == ("installed", None, "user", "Tamu")
     steps = {row["no"]: row for row in form["steps"]}
@@ -66,7 +66,7 @@ def test_nginx_on_twenty_computers_again_and_back(boot: Boot, office: Office, tm
     hosts = boot("bookworm", COUNT)
     for host in hosts:
         quiet(host)
-    before = {host.name: read(host) for host in hosts}
+    before = read_all(hosts)
     playbook = nginx_playbook(tmp_path / "nginx")
     inventory = office.inventory(hosts, owner="Tamu")
     trusted = office.pasang("hosts", "trust", "--yes", "-i", inventory)
@@ -81,9 +81,9 @@ def test_nginx_on_twenty_computers_again_and_back(boot: Boot, office: Office, tm
     assert all(re.fullmatch(r"FI-\d{4}-\d{6}", number) for number in numbers.values())
     stored = dict(office.rows("select host, number from form where state = 'installed'"))
     assert stored == numbers
-    after = {host.name: read(host) for host in hosts}
+    after = read_all(hosts)
     for host in hosts:
-        _check_form(office, host, numbers[host.name])
+        _check_form(office, host, numbers[host.name], proved=host is hosts[-1])
         _installed(host, before[host.name], after[host.name])
         assert units_of_ours(host) == ""
 
@@ -93,8 +93,8 @@ def test_nginx_on_twenty_computers_again_and_back(boot: Boot, office: Office, tm
     assert gone.code == 0, gone.summary
     assert gone.outcomes == {host.name: "uninstalled" for host in hosts}
     _clean_verdicts(gone)
-    for host in hosts:
-        assert same(before[host.name], read(host)) == {}, host.name
+    for name, left in read_all(hosts).items():
+        assert same(before[name], left) == {}, name
     again = office.do("uninstall", playbook, inventory)
     assert set(again.outcomes.values()) == {"not_installed"}
 
@@ -107,8 +107,9 @@ def _again(office: Office, hosts: list[Host], playbook: Path, inventory: Path, a
     assert second.code == 0, second.summary
     assert second.outcomes == {host.name: "already_installed" for host in hosts}
     assert not [e for e in second.events if e["type"] in ("pushed", "intent", "effect", "snapshot")]
+    now = read_all(hosts)
     for host in hosts:
-        changed = after[host.name].difference(read(host), ignore=[*LIVES, *STORE, ASKED])
+        changed = after[host.name].difference(now[host.name], ignore=[*LIVES, *STORE, ASKED])
         assert changed == {}, host.name
         assert _nginx_pids(host) == pids[host.name]
         assert _dpkg_log(host) == logs[host.name]
