@@ -18,7 +18,8 @@
         ├── Busy                     another run holds the computer's lock
         └── AgentFault               the agent answered what it must not, or could not start
 
-Foreign exceptions are mapped to these once, where the library is used. Messages hold no secrets.
+Foreign exceptions are mapped to these once, where the library is used. Messages hold no secrets. Whatever else comes up
+is a mistake of Pasang's own: exit code 70, and the traceback in ``PASANG_HOME/crash-….txt`` (``cli/mishaps.py``).
 """
 
 from __future__ import annotations

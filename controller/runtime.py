@@ -56,7 +56,7 @@ def prepare(home: Path) -> Runtime:
         home: ``PASANG_HOME``.
 
     Raises:
-        OSError: the folder cannot be written.
+        InputError: the folder cannot be written.
     """
     folder = home / "runtime"
     files = agent_files()
@@ -68,10 +68,19 @@ def prepare(home: Path) -> Runtime:
     made, own = known.get("agent"), known.get("psutil")
     if isinstance(made, str) and isinstance(own, dict) and all(is_whole(folder / d) for d in (made, *own.values())):
         return Runtime(made, tree, stage, {**own, **given}, folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    archive = keep(folder, pack(files))
-    wheels = {name: keep(folder, data) for name, data in own_psutil().items()}
-    write(index, json.dumps({"agent": archive, "psutil": wheels}).encode())
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        archive = keep(folder, pack(files))
+        wheels = {name: keep(folder, data) for name, data in own_psutil().items()}
+        write(index, json.dumps({"agent": archive, "psutil": wheels}).encode())
+    except OSError as error:
+        raise InputError(
+            Text(f"folder ini tidak dapat ditulis: {error.strerror}", f"cannot be written: {error.strerror}"),
+            where=str(folder),
+            hint=Text(
+                "periksa PASANG_HOME, hak tulis, dan ruang disknya", "check PASANG_HOME, its rights and its disk"
+            ),
+        ) from error
     return Runtime(archive, tree, stage, {**wheels, **given}, folder)
 
 

@@ -60,7 +60,7 @@ def list_items(
         table.add_column(name)
     for item in items:
         table.add_row(item.digest[:16], item.file, size(item.size_bytes).say(LANGUAGE), item.inspection.format)
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 @app.command(help=say("satu pemasang dengan semua keterangannya", "one installer, with all that is known of it"))

@@ -96,7 +96,7 @@ def list_forms(
             word(OUTCOMES, row.state).say(LANGUAGE),
             say("ya", "yes") if row.signed else "",
         )
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 @app.command(help=say("form di terminal", "the form on the terminal"))

@@ -63,7 +63,7 @@ def table(rows: list[dict[str, Any]]) -> None:
         shown.add_row(
             *("" if v is None else ", ".join(map(str, v)) if isinstance(v, list) else str(v) for v in row.values())
         )
-    Console().print(shown)
+    Console(markup=False).print(shown)
 
 
 @app.command(help=say("tanyakan fakta komputer: OS, RAM, CPU, Python", "ask the computers what they are"))

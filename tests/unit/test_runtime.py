@@ -158,3 +158,10 @@ def test_what_is_no_wheel_of_psutil_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         runtime.add_wheel(tmp_path, tmp_path / "tiada" / ARM)
     assert not (tmp_path / "runtime" / "added.json").exists()
+
+
+def test_a_home_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "berkas").write_text("")
+    with pytest.raises(InputError, match="cannot be written") as caught:
+        runtime.prepare(tmp_path / "berkas")
+    assert "PASANG_HOME" in caught.value.say("id")
