@@ -85,7 +85,7 @@ def list_forms(
         say("Hasil", "Outcome"),
         say("TTD", "Signed"),
     ):
-        table.add_column(name)
+        table.add_column(name, no_wrap=name == "Form")  # a number that is broken cannot be copied
     for row in rows:
         table.add_row(
             row.number,

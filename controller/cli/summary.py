@@ -48,7 +48,7 @@ def print_summary(result: RunResult, looked: Mapping[str, Sequence[Record]]) -> 
     if several:
         table.add_column(say("Perangkat lunak", "Software"))
     table.add_column(say("Hasil", "Outcome"))
-    table.add_column("Form")
+    table.add_column("Form", no_wrap=True)
     table.add_column(say("Keterangan", "Remarks"), overflow="fold")
     for work, host_result in result.results:
         outcome = Styled(

@@ -162,6 +162,32 @@ def test_empty_stores_are_no_trouble(place: Path, words: tuple[str, ...]) -> Non
         assert found.stdout == ""
 
 
+def test_forms_that_are_there(office: Office, place: Path) -> None:
+    office.computers = {"pc1": Computer(tell(journal()))}
+    office.run()
+    url = office.settings.database_url
+    (row,) = pasang(place, "form", "list", "--json", PASANG_DATABASE_URL=str(url)).stdout.splitlines()
+    number = json.loads(row)["number"]
+    assert json.loads(row)["state"] == "installed"
+    for words in (("list",), ("show", number), ("export", number), ("pdf", number, "-o", str(place / "f.pdf"))):
+        found = pasang(place, "form", *words, PASANG_DATABASE_URL=str(url))
+        assert (found.returncode, found.stderr) == (0, "")
+        assert (number if words[0] != "pdf" else "f.pdf") in found.stdout
+    refused = pasang(place, "form", "decide", number, "--configure", "--reason", "x", PASANG_DATABASE_URL=str(url))
+    assert refused.returncode == 2
+    assert "does not wait" in refused.stderr
+
+
+def test_an_installer_in_the_depot(place: Path) -> None:
+    (place / "alat[x64].txt").write_text("isi")
+    assert pasang(place, "depot", "add", "alat[x64].txt").returncode == 0
+    assert "alat[x64].txt" in pasang(place, "depot", "list").stdout, "a name is no markup"
+    (row,) = pasang(place, "depot", "list", "--json").stdout.splitlines()
+    digest = json.loads(row)["digest"]
+    assert json.loads(pasang(place, "depot", "show", digest[:8]).stdout)["digest"] == digest
+    assert pasang(place, "depot", "verify").returncode == 0
+
+
 def test_nothing_to_resume(place: Path) -> None:
     assert "nothing is left open" in pasang(place, "resume").stdout
     (line,) = pasang(place, "resume", "--json").stdout.splitlines()
