@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import tempfile
 from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 
 from tests.bench.measure import Row, measure
@@ -25,6 +27,7 @@ def main() -> int:
     parser.add_argument("--hosts", default="1,10,50,100", help="how many computers, one or more numbers")
     parser.add_argument("--tools", default=",".join(TOOLS), help="which, in the order in which they take turns")
     parser.add_argument("--delay", type=float, nargs="*", help="ms each way of the lines; without: 0 and 25")
+    parser.add_argument("--rows", type=Path, help="a file to which what is measured is added; the table has all of it")
     parser.add_argument("--repeat", type=int, default=1, help="how often; the table has the medians")
     options = parser.parse_args()
     if os.geteuid() != 0:
@@ -41,12 +44,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="bench-") as temporary:
         kit = Kit.make(Path(temporary))
         _one_round(kit, 1, tools, 0.0, 1, show=False)  # caches, compiled files, pages of the disk
-        rows = [
-            row
-            for count in counts
-            for delay_ms in delays
-            for row in _one_round(kit, count, tools, delay_ms, options.repeat, show=True)
-        ]
+        rows = [Row(**json.loads(line)) for line in _lines(options.rows)]
+        for count in counts:
+            for delay_ms in delays:
+                new = _one_round(kit, count, tools, delay_ms, options.repeat, show=True)
+                rows += new
+                if options.rows:
+                    with options.rows.open("a") as file:
+                        file.writelines(json.dumps(asdict(row)) + "\n" for row in new)
         print(f"\n{tables(rows)}\n\n### Sizes\n\n{sizes(kit.home)}")
     return 0
 
@@ -71,6 +76,10 @@ def _one_round(kit: Kit, count: int, tools: list[str], delay_ms: float, repeat: 
                                 flush=True,
                             )
     return rows
+
+
+def _lines(path: Path | None) -> list[str]:
+    return path.read_text().splitlines() if path and path.exists() else []
 
 
 def _direct(lab: Lab) -> dict[str, str]:

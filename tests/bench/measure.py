@@ -18,9 +18,11 @@ from tests.lab.hosts import Host
 from tests.lab.lab import Lab
 
 TURNS = ("first", "again")
+_OUTCOMES = {"first": "installed", "again": "already_installed"}
 _METER = Path(__file__).with_name("meter.py")
 _QUIET_SHARE = 0.1
-_PATIENCE_S = 20.0
+_PATIENCE_S = 10.0
+_TIMEOUT_S = 1800
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,11 @@ def measure(kit: Kit, lab: Lab, hosts: Sequence[Host], tool: str, delay_ms: floa
         list(pool.map(_settle, hosts))
     _wait_for_quiet()
     for turn in TURNS:
-        yield _run(kit, lab, hosts, tool, turn, delay_ms)
+        row = _run(kit, lab, hosts, tool, turn, delay_ms)
+        outcomes = {record["outcome"] for record in row.contacts}
+        if outcomes - {_OUTCOMES[turn]}:
+            raise RuntimeError(f"{turn}: {outcomes}")
+        yield row
 
 
 def _run(kit: Kit, lab: Lab, hosts: Sequence[Host], tool: str, turn: str, delay_ms: float) -> Row:
@@ -74,7 +80,7 @@ def _run(kit: Kit, lab: Lab, hosts: Sequence[Host], tool: str, turn: str, delay_
     log.unlink(missing_ok=True)
     meter = lab.argv_inside([sys.executable, "-I", "-S", str(_METER), str(result), str(log), *argv])
     before_s, machine_before_s, began = sum(map(Host.cpu_seconds, hosts)), _machine_busy_s(), time.monotonic()
-    subprocess.run(meter, check=True, env={**os.environ, **settings}, cwd=Path(__file__).parents[2])
+    subprocess.run(meter, check=True, env={**os.environ, **settings}, cwd=Path(__file__).parents[2], timeout=_TIMEOUT_S)
     passed_s, machine_s = time.monotonic() - began, _machine_busy_s() - machine_before_s
     target_cpu_s = sum(map(Host.cpu_seconds, hosts)) - before_s
     row = json.loads(result.read_text())
