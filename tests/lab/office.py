@@ -9,7 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -70,7 +70,7 @@ class Office:
         self.folder = folder
         self.home = folder / "home"
         self.home.mkdir(parents=True)
-        self.outputs: list[str] = []
+        self._started: list[subprocess.Popen[str]] = []
 
     def trust(self) -> None:
         """Vouch for the keys of all computers of the lab, as a person who compared them would."""
@@ -99,16 +99,23 @@ class Office:
             self.lab.argv_inside([PASANG, *map(str, argv)]), input=stdin, capture_output=True, text=True,
             timeout=timeout_s, env=self._environment(environment), cwd=self.folder,
         )  # fmt: skip
-        self.outputs += [done.stdout, done.stderr]
         return Run(done.returncode, done.stdout, done.stderr)
 
     def start(self, *argv: str | Path, **environment: str) -> subprocess.Popen[str]:
         """Begin the command; its output goes to files, so that nobody has to read it."""
         with (self.folder / "out").open("w") as out, (self.folder / "err").open("w") as err:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 self.lab.argv_inside([PASANG, *map(str, argv)]), stdin=subprocess.DEVNULL, stdout=out, stderr=err,
                 text=True, env=self._environment(environment), cwd=self.folder, start_new_session=True,
             )  # fmt: skip
+        self._started.append(process)
+        return process
+
+    def close(self) -> None:
+        """End what a failed test has left running."""
+        for process in self._started:
+            process.kill()
+            process.wait()
 
     def said(self) -> str:
         """What the command that was started has printed so far."""
@@ -147,9 +154,10 @@ class Office:
 
 
 @pytest.fixture
-def office(lab: Lab, tmp_path: Path) -> Office:
+def office(lab: Lab, tmp_path: Path) -> Iterator[Office]:
     """An office of one test."""
-    return Office(lab, tmp_path / "office")
+    with closing(Office(lab, tmp_path / "office")) as opened:
+        yield opened
 
 
 def same(before: Readout, after: Readout, *, ignore: Sequence[str] = ()) -> dict[str, str]:
