@@ -81,9 +81,6 @@ class Procedure(Run):
 
     def do_install(self) -> None:
         """Steps 4 to 11; whatever fails after step 4 ends in step 8."""
-        from agent.removal import keep_record
-        from agent.rollback import take_back
-
         failed_step = self.ledger.failed_step
         if failed_step and not (failed_step["step"] == 11 and self.ledger.visits(10) < self.configure_limit()):
             self.loop(failed_step["step"], 8, failed_step["reason"])
@@ -104,10 +101,14 @@ class Procedure(Run):
                 self.loop(failed.step, 8, failed.reason)
                 failure = self.ledger.failure
         if failure is not None:
+            from agent.rollback import take_back
+
             take_back(self, failure)
             return
         changed = any(effect.result == "changed" for effect in self.ledger.effects)
         if changed:
+            from agent.installed import keep_record
+
             keep_record(self)
         self.end("installed" if changed else "already_installed", self.plan_last_step(), None)
 

@@ -64,15 +64,7 @@ def run(
     Raises:
         OSError: it cannot be started (missing, not executable).
     """
-    env = {
-        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        "LC_ALL": "C.UTF-8",
-        "HOME": os.path.expanduser("~"),
-    }
-    for name in ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "TMPDIR"):
-        if name in os.environ:
-            env[name] = os.environ[name]
-    env.update(environment or {})
+    env = {**own_environment(), **(environment or {})}
     argv = [os.path.expanduser(part) if part.startswith("~/") else part for part in argv]
     began = time.monotonic()
     with scratch() as out, scratch() as err, scratch(stdin) as given:
@@ -81,6 +73,19 @@ def run(
         if code is None:
             stop_group(pid)
         return Result(argv, code, tail(out), tail(err), time.monotonic() - began)
+
+
+def own_environment() -> dict[str, str]:
+    """The small, fixed environment in which programs run."""
+    env = {
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "LC_ALL": "C.UTF-8",
+        "HOME": os.path.expanduser("~"),
+    }
+    for name in ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "TMPDIR"):
+        if name in os.environ:
+            env[name] = os.environ[name]
+    return env
 
 
 def scratch(content: bytes = b"") -> BinaryIO:

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 SETTLING_S = 5.0
 """How long ports and services may take to go after their software has gone."""
-LISTED_CHANGES = 100
-"""How many changes a record names; the counts are always whole."""
 
 
 def take_back(run: Run, failure: dict[str, Any]) -> None:

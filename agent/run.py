@@ -151,6 +151,8 @@ class Run:
     def intend(self, step: int, section: str, index: int, spec: dict[str, Any]) -> Effect:
         """Keep what the way back needs, and put the intent on the disk."""
         self.gate()
+        import agent.rollback  # noqa: F401 - the way back is at hand before the first effect, whatever becomes of the disk
+
         self.snapshot_before()
         kind = action(spec["kind"])
         number = len(self.ledger.effects) + 1

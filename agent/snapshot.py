@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import stat as stat_
 
+from agent import program
 from agent.digest import sha256, sha256_of_file
 
 TYPE_CHECKING = False
@@ -56,6 +57,7 @@ NOISE = frozenset(
 SMALL_FILE_BYTES = 256 * 1024
 HASH_BUDGET_BYTES = 64 * 1024 * 1024
 """Content beyond this total is compared by size and time of change; the snapshot says how many files that concerns."""
+LISTING_TIMEOUT_S = 60
 UNIT_TYPES = (".service", ".timer", ".socket")
 UNIT_FOLDERS = (
     "/etc/systemd/system",
@@ -210,26 +212,25 @@ def start_listing(host: Host) -> Any:
     """
     if not os.path.isdir("/run/systemd/system"):
         return None
-    import subprocess
-
-    argv = [
-        "systemctl",
-        "list-units",
-        "--all",
-        "--plain",
-        "--no-legend",
-        "--no-pager",
-        "--full",
-        "--type=service,timer,socket",
-    ]
+    argv = ["systemctl", "list-units", "--all", "--plain", "--no-legend", "--no-pager", "--full"]
+    output, nothing = program.scratch(), program.scratch()
     try:
-        child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        pid = program.spawn(
+            [*argv, "--type=service,timer,socket"],
+            program.own_environment(),
+            None,
+            (nothing.fileno(), output.fileno(), nothing.fileno()),
+        )
     except OSError:
         return None
 
     def answer() -> dict[str, str]:
-        output = child.communicate(timeout=60)[0].decode("utf-8", "replace")
-        rows = (line.split(None, 4) for line in output.splitlines())
+        with output, nothing:
+            if program.wait(pid, LISTING_TIMEOUT_S) is None:
+                program.stop_group(pid)
+                raise TimeoutError("systemctl list-units: no answer")
+            output.seek(0)
+            rows = [line.split(None, 4) for line in output.read().decode("utf-8", "replace").splitlines()]
         return {r[0]: r[2] for r in rows if len(r) >= 4 and r[2] in ("active", "failed") and not is_passing(r[0])}
 
     return answer

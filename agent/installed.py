@@ -1,0 +1,48 @@
+"""What the computer remembers of installed software: how to prove it, upgrade it, and take it back."""
+
+from __future__ import annotations
+
+import os
+
+from agent import snapshot
+from agent.kept import load, record_path, save
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from agent.run import Run
+
+LISTED_CHANGES = 100
+"""How many changes a record names; the counts are always whole."""
+
+
+def keep_record(run: Run) -> None:
+    """Remember on the computer what was installed and how: for a later upgrade, verification or removal."""
+    before = load(os.path.join(run.folder, "before.json"))
+    state = snapshot.take(run.host, run.variant.get("watch", []), before=(before or {}).get("snapshot"))
+    changes = snapshot.difference((before or {}).get("snapshot", {}), state) if before else []
+    path = record_path(run.host.root, run.plan["software"]["name"])
+    kept = load(path) or {"runs": []}
+    kept["runs"] = [each for each in kept["runs"] if each["folder"] != run.folder]
+    added = {row["name"]: state["files"][row["name"]][8] for row in changes if row["name"] in state["files"]}
+    kept["runs"].append({"folder": run.folder, "changes": changes, "contents": added, "effects": log(run)})
+    kept["software"] = run.plan["software"]
+    kept["probes"] = run.section("test") + run.section("verify")
+    kept["since"] = (run.ledger.variant or {}).get("since", {})
+    digest = save(path, kept)
+    run.note(
+        "snapshot",
+        step=11,
+        when="installed",
+        digest=digest,
+        counts=snapshot.counts(state),
+        changes=changes[:LISTED_CHANGES],
+        changed=len(changes),
+        **state["notes"],
+    )
+
+
+def log(run: Run) -> list[dict[str, Any]]:
+    """The undo log as it is kept beyond the run: oldest first."""
+    return [{"kind": e.kind, "title": e.title, "undo": e.entry} for e in run.ledger.effects if not e.undone]
