@@ -35,7 +35,7 @@ FULL_BYTES = 64 * 1024
 """With less the journal cannot go on."""
 
 
-class Detach(Exception):
+class Detach(BaseException):
     """The next thing is an effect: it belongs to a process that outlives the line."""
 
 
@@ -103,10 +103,11 @@ def do_run(job: dict[str, Any], host: Host, inbox: Inbox, outbox: Outbox) -> Non
     """Carry out a plan as far as nothing is changed, hand the rest over, and follow."""
     folder = os.path.join(host.root, "runs", job["id"])
     path = os.path.join(folder, "journal.ndjson")
-    if job.get("plan") is not None and not os.path.exists(path):
+    is_known = os.path.exists(path)
+    if job.get("plan") is not None and not is_known and not job["from"]:
         os.makedirs(folder, exist_ok=True)
         write_plan(folder, job["plan"], job)
-    if not os.path.exists(os.path.join(folder, "plan.json")):
+    if not os.path.exists(os.path.join(folder, "plan.json")) or (job["from"] and not is_known):
         outbox.send(
             {
                 "answer": "fault",

@@ -11,7 +11,7 @@ from agent.contents import Contents
 from agent.kept import load, record_path, save
 from agent.leftovers import Sweep
 from agent.protocol import text
-from agent.rollback import first, settle, swept, undo
+from agent.rollback import first, late_last, settle, swept, undo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ def uninstall(run: Run) -> None:
     if before is None:
         before = {"snapshot": snapshot.take(run.host, run.variant.get("watch", [])), "baseline": {}}
         save(os.path.join(run.folder, "before.json"), before)
-    troubles = undo_log(run, [effect for each in reversed(runs) for effect in reversed(each["effects"])])
+    effects = [effect for each in reversed(runs) for effect in reversed(each["effects"])]
+    troubles = undo_log(run, late_last(effects, lambda effect: effect["undo"]))
     troubles += undo_section(run)
     verdict = prove_removal(run, runs, troubles)
     run.note("rollback", durable=True, step=8, **verdict)

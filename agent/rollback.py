@@ -15,6 +15,7 @@ from agent.kept import load, save
 from agent.leftovers import Sweep, windows_of
 from agent.probes import probe
 from agent.protocol import text
+from agent.run import unexpected
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,8 +53,7 @@ def undo_all(run: Run) -> list[dict[str, str]]:
 
     Effects that only make a service read its files again are undone last, when the files are as they were.
     """
-    effects = list(reversed(run.ledger.effects))
-    effects = [e for e in effects if not e.entry.get("late")] + [e for e in effects if e.entry.get("late")]
+    effects = late_last(list(reversed(run.ledger.effects)), lambda effect: effect.entry)
     troubles = []
     for effect in effects:
         if effect.undone == "changed":
@@ -84,6 +84,11 @@ def undo_all(run: Run) -> list[dict[str, str]]:
     return troubles
 
 
+def late_last(effects: list[Any], entry_of: Callable[[Any], dict[str, Any]]) -> list[Any]:
+    """In the order given, but for those that only make sense when the files are as they were (``late``)."""
+    return sorted(effects, key=lambda effect: bool(entry_of(effect).get("late")))
+
+
 def undo(run: Run, kind: str, entry: dict[str, Any]) -> Any:
     """Undo one effect: ``(trouble or None, evidence, seconds)``."""
     began = time.monotonic()
@@ -94,7 +99,7 @@ def undo(run: Run, kind: str, entry: dict[str, Any]) -> Any:
     except ActionFailed as failed:
         trouble, evidence = failed.reason, failed.evidence
     except Exception as error:  # noqa: BLE001 - the rest must be taken back whatever this was
-        trouble = text(f"kesalahan tak terduga: {error!r}", f"an unexpected error: {error!r}")
+        trouble = unexpected(error)
     return trouble, evidence, round(time.monotonic() - began, 3)
 
 

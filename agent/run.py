@@ -41,7 +41,7 @@ class StepFailed(Exception):
         self.reason = reason
 
 
-class Waiting(Exception):
+class Waiting(BaseException):
     """A person must decide before the run can go on."""
 
 
@@ -84,6 +84,11 @@ class Run:
         except StepFailed as failed:
             self.end_step(step, "failed", failed.reason)
             raise
+        except OSError:
+            raise  # the journal's, mostly: what cannot be written down is not decided
+        except Exception as error:
+            self.end_step(step, "failed", unexpected(error))
+            raise StepFailed(step, unexpected(error)) from error
         self.end_step(step, "ok", None)
 
     def apply_all(self, step: int, section: str) -> None:
@@ -129,7 +134,7 @@ class Run:
         except ActionFailed as failed:
             reason, evidence = failed.reason, {**evidence, **failed.evidence}
         except Exception as error:  # noqa: BLE001 - whatever it is, what was begun must be taken back
-            reason = text(f"kesalahan tak terduga: {error!r}", f"an unexpected error: {error!r}")
+            reason = unexpected(error)
         self.note(
             "effect",
             durable=True,
@@ -322,6 +327,11 @@ class Run:
             seconds=round(mono() - began["mono"], 3) if began else 0,
             cpu_seconds=round(self.ledger.cpu_seconds + time.process_time(), 3),
         )
+
+
+def unexpected(error: Exception) -> dict[str, str]:
+    """The reason for what nobody foresaw."""
+    return text(f"kesalahan tak terduga: {error!r}", f"an unexpected error: {error!r}")
 
 
 def about(title: dict[str, str], reason: dict[str, str] | None) -> dict[str, str]:

@@ -155,6 +155,20 @@ def undo(entry: dict[str, Any], host: Host) -> dict[str, Any]:
     return {"changed": changed, **({"left": left} if left else {})}
 
 
+def absent(spec: dict[str, Any], host: Host) -> dict[str, Any] | None:
+    """To remove this release and the link to it; other releases stay, and the folder with them."""
+    place = Place(spec, host)
+    return {
+        "link": {"path": place.link, "is": "absent"},
+        "release": place.release,
+        "marker": place.marker,
+        "partial": place.partial,
+        "whole": False,
+        "former": [{"path": place.release, "is": "absent"}, {"path": place.marker, "is": "absent"}],
+        "parents": [place.into, place.releases],
+    }
+
+
 def _remove_others(path: str, former: dict[str, Any]) -> None:
     """What a half-made release has more than when it was kept."""
     if former["is"] != "directory" or os.path.islink(path):

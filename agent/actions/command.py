@@ -89,6 +89,11 @@ def undo(entry: dict[str, Any], host: Host) -> dict[str, Any]:
         raise
 
 
+def absent(spec: dict[str, Any], host: Host) -> dict[str, Any] | None:
+    """To run the command's own undo; None where it has none."""
+    return {k: v for k, v in capture(spec, host, "").items() if k != "created_before"} if spec.get("undo") else None
+
+
 UNDETECTABLE = text(
     "Rencana tidak menyebutkan cara melihat hasil perintah ini (creates atau unless).",
     "The plan does not say how the effect of this command can be seen (creates or unless).",

@@ -156,6 +156,13 @@ def undo(entry: dict[str, Any], host: Host) -> dict[str, Any]:
     return packages.undo(entry, host)
 
 
+def absent(spec: dict[str, Any], host: Host) -> dict[str, Any] | None:
+    """To purge the packages; None where dpkg knows none of them."""
+    known = [name for name, _, architecture in wanted(spec, host) if dpkg.row(host.packages(), name, architecture)]
+    before = [{"name": name, "state": "absent"} for name in known]
+    return {"before": before, "conffiles": [], "units": {}} if before else None
+
+
 def apt_options(timeout_s: float) -> list[str]:
     """How apt-get is always called: no questions, nothing removed, nothing recommended, waiting for its locks."""
     return [

@@ -121,6 +121,13 @@ def undo(entry: dict[str, Any], host: Host) -> dict[str, Any]:
     return {"path": former["path"], "changed": changed, **({"left": left} if left else {})}
 
 
+def absent(spec: dict[str, Any], host: Host) -> dict[str, Any] | None:
+    """To remove the file, or the folder where it is empty; None where its absence was asked for."""
+    if spec.get("state") == "absent":
+        return None
+    return {"former": {"path": target(spec), "is": "absent"}, "parents": []}
+
+
 def target(spec: dict[str, Any]) -> str:
     """The path that is meant: behind a link to a regular file, unless it is to be removed."""
     path = os.path.abspath(files.expand(spec["path"]))

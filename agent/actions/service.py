@@ -205,6 +205,15 @@ def undo(entry: dict[str, Any], host: Host) -> dict[str, Any]:
     return evidence
 
 
+def absent(spec: dict[str, Any], host: Host) -> dict[str, Any] | None:
+    """To stop it and not let it start with the computer; None where it was only told something."""
+    state = spec.get("state")
+    if state in (*AGAIN, "stopped"):
+        return None
+    was = {"known": False, "active": False, "enabled": False, "former": None}
+    return {"name": spec["name"], "state": state, "defines": bool(spec.get("define")), **was}
+
+
 def last_words(name: str, host: Host) -> str:
     """What it said last, in brackets; empty where it said nothing."""
     last = host.services.log(name).last

@@ -16,8 +16,11 @@ from __future__ import annotations
 import importlib
 import time
 
+from agent.protocol import text
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import ModuleType
     from typing import Any
 
     from agent.host import Host
@@ -49,6 +52,15 @@ class Answer:
         """Asking again cannot help (a service that restarted, a pattern that must not stand in a log)."""
 
 
+def asked(kind: ModuleType, spec: dict[str, Any], host: Host, since: dict[str, Any]) -> Answer:
+    """One question; where the computer refuses to be looked at, nobody can tell."""
+    try:
+        answer: Answer = kind.ask(spec, host, since)
+    except OSError as error:
+        return Answer("unknown", reason=text(f"tidak dapat diperiksa: {error}", f"cannot be looked at: {error}"))
+    return answer
+
+
 def probe(spec: dict[str, Any], host: Host, since: dict[str, Any]) -> dict[str, Any]:
     """Ask until it passes, is final, or ``within_s`` is over; the fields of a ``probe`` record.
 
@@ -62,7 +74,7 @@ def probe(spec: dict[str, Any], host: Host, since: dict[str, Any]) -> dict[str, 
     deadline = began + float(spec.get("within_s") or 0)
     attempts = 0
     while True:
-        answer: Answer = kind.ask(spec, host, since)
+        answer = asked(kind, spec, host, since)
         attempts += 1
         if answer.verdict == "passed" or answer.final:
             break
