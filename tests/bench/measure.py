@@ -80,7 +80,8 @@ def _run(kit: Kit, lab: Lab, hosts: Sequence[Host], tool: str, turn: str, delay_
     log.unlink(missing_ok=True)
     meter = lab.argv_inside([sys.executable, "-I", "-S", str(_METER), str(result), str(log), *argv])
     before_s, machine_before_s, began = sum(map(Host.cpu_seconds, hosts)), _machine_busy_s(), time.monotonic()
-    subprocess.run(meter, check=True, env={**os.environ, **settings}, cwd=Path(__file__).parents[2], timeout=_TIMEOUT_S)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | settings
+    subprocess.run(meter, check=True, env=environment, cwd=Path(__file__).parents[2], timeout=_TIMEOUT_S)
     passed_s, machine_s = time.monotonic() - began, _machine_busy_s() - machine_before_s
     target_cpu_s = sum(map(Host.cpu_seconds, hosts)) - before_s
     row = json.loads(result.read_text())
