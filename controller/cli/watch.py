@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from controller.cli.common import LANGUAGE, say
@@ -34,9 +35,13 @@ class Quiet:
     def __init__(self) -> None:
         self.looked: dict[str, list[Record]] = {}
         """By computer, in order: what a command that only looks has found."""
+        self._is_prepared = False
 
     def event(self, record: Record) -> None:
         """See ``Observer``."""
+        if record["type"] == "connected" and not self._is_prepared:
+            self._is_prepared = True  # what the end needs is loaded while the computers work
+            threading.Thread(target=import_module, args=("controller.cli.summary",), daemon=True).start()
         if record["type"] in LOOKS:
             self.looked.setdefault(str(record["host"]), []).append(record)
 
