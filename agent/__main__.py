@@ -184,6 +184,7 @@ def about(host: Host, *, detached: bool, resumed: bool) -> dict[str, Any]:
     return {
         "protocol": VERSION,
         "python": ".".join(map(str, sys.version_info[:3])),
+        "psutil": host.psutil_digest,
         "boot": host.boot_id(),
         "pid": os.getpid(),
         "detached": detached,

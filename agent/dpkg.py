@@ -165,9 +165,10 @@ def reason_of(output: str) -> dict[str, str]:
     if match:
         package, script = match.group("package"), match.group("script")
         how = match.group("code") or match.group("signal") or match.group("other") or "?"
+        said = last_words(output[: match.start()])
         return text(
-            f"Skrip {script} dari paket {package} gagal ({how}).",
-            f"The {script} script of package {package} failed ({how}).",
+            f"Skrip {script} dari paket {package} gagal ({how}){said}.",
+            f"The {script} script of package {package} failed ({how}){said}.",
         )
     if "No space left on device" in output:
         return text("Ruang disk habis.", "The disk is full.")
@@ -180,6 +181,13 @@ def reason_of(output: str) -> dict[str, str]:
     complaints = [line.strip() for line in output.splitlines() if line.startswith(("dpkg: error", "E: ", " "))]
     what = " ".join(complaints[:2])[:300] or output.strip()[-300:] or "?"
     return text(f"dpkg menolak: {what}", f"dpkg refuses: {what}")
+
+
+def last_words(output: str) -> str:
+    """What a script itself said last, before dpkg's complaint of it: where the reason mostly stands."""
+    lines = [line.strip() for line in output.splitlines()]
+    own = [line for line in lines if line and not line.startswith(("dpkg:", "Setting up ", "Unpacking ", "("))]
+    return f": {own[-1][:200].rstrip('.')}" if own else ""
 
 
 def row(packages: dict[str, Package], name: str, architecture: str = "") -> Package | None:

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from agent.run import Run
 
 
+NOT_OURS = text(
+    "bukan Pasang yang memasangnya: terbukti bahwa yang disebut playbook tidak ada lagi, selebihnya tidak diketahui",
+    "Pasang had not installed it: proved is that what the playbook names is gone; the rest nobody can tell",
+)
+
+
 def uninstall(run: Run) -> None:
     """Step 8 by hand: back to before the first run that installed the software here, and the proof of it.
 
@@ -133,4 +139,4 @@ def prove_removal(run: Run, runs: Sequence[dict[str, Any]], troubles: list[dict[
             "restored": None,
             "reason": text(f"masih tersisa: {names}", f"left over: {names}"),
         }
-    return {"verdict": "clean", "residue": [], "restored": None, "reason": None}
+    return {"verdict": "clean", "residue": [], "restored": None, "reason": None if earlier else NOT_OURS}

@@ -109,13 +109,14 @@ def prove(run: Run, troubles: list[dict[str, str]]) -> dict[str, Any]:
     if before is None:
         verdict = "failed" if troubles or run.ledger.effects else "clean"
         return {"verdict": verdict, "residue": [], "restored": None, "reason": first(troubles)}
-    state, residue = settle(run, before["snapshot"])
-    if residue:
+    watch = run.variant.get("watch", [])
+    residue = snapshot.difference(before["snapshot"], snapshot.take(run.host, watch, before=before["snapshot"]))
+    if any(row["kind"] != "port" for row in residue):
         contents = Contents(run.folder, before["contents"])
         sweep = Sweep(run.host, os.path.join(run.folder, "keep", "leftovers"), contents)
         windows = windows_of(run.journal.records)
         swept(run, lambda: sweep.rollback(residue, before["snapshot"], windows))
-        state, residue = settle(run, before["snapshot"])
+    state, residue = settle(run, before["snapshot"])
     digest = save(os.path.join(run.folder, "after.json"), {"snapshot": state})
     run.note("snapshot", step=8, when="after", digest=digest, counts=snapshot.counts(state), **state["notes"])
     broken = ask_again(run, before["baseline"])

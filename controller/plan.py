@@ -22,7 +22,7 @@ MODES = ("check", "plan", "install", "verify", "uninstall")
 ACTIONS = ("install", "run", "uninstall")
 _SAME_WORK = {"check": "install", "plan": "install"}
 """Modes that look at the work of another: their plans have its digest."""
-POLICY: Mapping[str, Any] = {"snapshot": True, "keep_days": 30}
+POLICY: Mapping[str, Any] = {"keep_days": 30}
 
 
 class PlannedHost(Protocol):

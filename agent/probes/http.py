@@ -53,7 +53,11 @@ def first_reason(spec: dict[str, Any], response: Response) -> dict[str, str] | N
     """The first thing about a response that is not as asked; None where all is."""
     if not status_holds(spec.get("status"), response.status):
         where = f" → {response.headers['location']}" if response.headers.get("location") else ""
-        return text(f"statusnya {response.status}{where}", f"its status is {response.status}{where}")
+        asked = spec.get("status") or "2xx"
+        return text(
+            f"statusnya {response.status}{where}, diminta {asked}",
+            f"its status is {response.status}{where}, not {asked}",
+        )
     if spec.get("contains") is not None and spec["contains"] not in response.content:
         return text(
             f"isinya tidak memuat {short(spec['contains'])}", f"its body does not contain {short(spec['contains'])}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from controller.cli import depot, form, hosts, run, runtime, schema
@@ -10,6 +12,7 @@ from controller.cli.common import say
 app = typer.Typer(
     name="pasang",
     no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -18,6 +21,22 @@ app = typer.Typer(
         "Install software on many computers by the written procedure, with proof and a form to sign.",
     ),
 )
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", help=say("versi, lalu selesai", "the version, and exit"))
+    ] = False,
+) -> None:
+    """What stands before every command."""
+    if version:
+        from controller import __version__
+
+        typer.echo(f"pasang {__version__}")
+        raise typer.Exit
+
+
 run.register(app)
 app.add_typer(hosts.app, name="hosts")
 app.add_typer(depot.app, name="depot")

@@ -18,6 +18,9 @@ LANGUAGE: Language = language_of()
 """The reader's, fixed for this process."""
 
 
+DEFAULT_INVENTORY = [Path("inventory.yaml")]
+
+
 def say(id: str, en: str) -> str:
     """A sentence in the reader's language."""
     return Text(id, en).say(LANGUAGE)
@@ -66,7 +69,7 @@ def read_inventory(paths: list[Path] | None) -> Inventory:
     """The inventory given, or ``inventory.yaml`` here; what is odd in it is said on stderr."""
     from controller.inventory import load
 
-    fleet = load(paths or [Path("inventory.yaml")])
+    fleet = load(paths or DEFAULT_INVENTORY)
     for warning in fleet.warnings:
         typer.echo("pasang: " + warning.say(LANGUAGE), err=True)
     return fleet

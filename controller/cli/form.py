@@ -73,7 +73,7 @@ def list_forms(
     from rich.console import Console
     from rich.table import Table
 
-    from controller.form.wording import MODES, OUTCOMES, word
+    from controller.form.wording import MODES, OUTCOMES, WIB, moment, word
 
     table = Table(show_edge=False, pad_edge=False)
     for name in (
@@ -89,7 +89,7 @@ def list_forms(
     for row in rows:
         table.add_row(
             row.number,
-            row.opened_at[:16].replace("T", " "),
+            moment(row.opened_at, WIB, LANGUAGE),
             row.host,
             f"{row.software} {row.version}",
             word(MODES, row.mode).say(LANGUAGE),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from controller.cli.common import (
+    DEFAULT_INVENTORY,
     ForksOption,
     InventoryOption,
     JsonOption,
@@ -124,7 +125,7 @@ def order(mode: str, names: list[str], paths: list[Path] | None, limit: str, *, 
 
     given = read_settings()
     fleet = read_inventory(paths)
-    wanted = Order(mode, read_playbooks(names, given), select_hosts(fleet, limit), forks)
+    wanted = Order(mode, read_playbooks(names, given), select_hosts(fleet, limit), forks, paths or DEFAULT_INVENTORY)
     with observer(json=json, total=len(wanted.hosts)) as watching:
         result = execute(wanted, given, watching, threading.Event())
         watching.finished(result)
@@ -153,12 +154,14 @@ def resume(
     import threading
 
     from controller.cli.watch import observer
+    from controller.run.recovery import inventories
     from controller.run.recovery import resume as go_on
     from controller.run.work import exit_code
 
-    fleet = read_inventory(inventory)
+    given = read_settings()
+    fleet = read_inventory(inventory or inventories(given, run))
     with observer(json=json, total=0) as watching:
-        results = go_on(read_settings(), fleet, watching, threading.Event(), run=run, hosts=select_hosts(fleet, limit))
+        results = go_on(given, fleet, watching, threading.Event(), run=run, hosts=select_hosts(fleet, limit))
         for result in results:
             watching.finished(result)
         if not results:

@@ -7,8 +7,9 @@ import platform
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from controller import __version__, runtime
@@ -23,7 +24,7 @@ from controller.run.guard import Guarded
 from controller.run.work import Desk, HostResult, HostWork, Observer, Patience, count, new_run_id
 from controller.settings import Settings
 from controller.text import Language, Text
-from controller.transport import Options
+from controller.transport import KINDS, Options
 
 WITH_FORM = frozenset({"install", "verify", "uninstall"})
 """Modes that keep a form; the others only look and leave nothing on record."""
@@ -38,6 +39,8 @@ class Order:
     """Validated; taken into the depot by ``open_run``."""
     hosts: Sequence[Host]
     forks: int = FORKS
+    inventory: Sequence[Path] = ()
+    """The files that the hosts are from: for ``resume``."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,16 @@ def owner() -> str:
     return f"{getpass.getuser()}@{platform.node()}"
 
 
+def unknown_way(host: Host) -> Problem:
+    """The mistake of a computer that no transport reaches."""
+    kind = host.connection.kind
+    return Problem(
+        host.name,
+        Text(f"ansible_connection: {kind} belum didukung", f"ansible_connection: {kind} is not supported yet"),
+        Text("pakai ssh atau local, atau keluarkan dengan -l", "use ssh or local, or leave it out with -l"),
+    )
+
+
 def plan_all(order: Order, run: str) -> list[list[Plan]]:
     """Every plan of every host: by host, then by playbook.
 
@@ -79,7 +92,7 @@ def plan_all(order: Order, run: str) -> list[list[Plan]]:
         InputError: every mistake of every host and playbook.
     """
     plans: list[list[Plan]] = []
-    problems: list[Problem] = []
+    problems = [unknown_way(host) for host in order.hosts if host.connection.kind not in KINDS]
     for host in order.hosts:
         own: list[Plan] = []
         for playbook in order.playbooks:
@@ -148,7 +161,7 @@ def execute(
     """
     began = datetime.now(UTC)
     depot = Depot(settings.depot)
-    order = Order(order.mode, [take_in(playbook, depot) for playbook in order.playbooks], order.hosts, order.forks)
+    order = replace(order, playbooks=[take_in(playbook, depot) for playbook in order.playbooks])
     run = new_run_id()
     plans = plan_all(order, run)
     secrets = {s.reveal() for host in order.hosts for s in host.secrets()}
@@ -180,6 +193,7 @@ def open_forms(
         command=order.mode,
         playbooks=[str(p.software["name"]) for p in order.playbooks],
         hosts=[host.name for host in order.hosts],
+        inventory=[str(path.absolute()) for path in order.inventory],
         by=getpass.getuser(),
         controller=platform.node(),
         version=__version__,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from controller.depot import take_in
@@ -13,7 +14,7 @@ from controller.inventory import Host, Inventory
 from controller.inventory.connection import Connection
 from controller.plan import Plan, build
 from controller.playbook import Playbook, load
-from controller.records import FormRow, Record, Redactor
+from controller.records import FormRow, Record, Redactor, Store
 from controller.run.fleet import run_fleet
 from controller.run.guard import Guarded
 from controller.run.opening import RunResult, close_run, desk_for
@@ -21,6 +22,14 @@ from controller.run.work import UNKNOWN, Desk, HostResult, HostWork, Observer, P
 from controller.settings import Settings
 from controller.text import Text
 from controller.transport import Options
+
+
+def inventories(settings: Settings, run: str | None) -> list[Path]:
+    """The inventory files that the open runs (or the one named) were begun with; empty where nothing is open."""
+    with Store(settings.database_url) as store:
+        names = dict.fromkeys(row.run for row in store.open_forms(run))
+        opened = [event for name in names for event in store.events(run=name) if event["type"] == "run_opened"]
+    return [Path(path) for path in dict.fromkeys(p for event in opened for p in event.get("inventory", ()))]
 
 
 def resume(

@@ -24,6 +24,10 @@ __all__ = [
 ]
 
 
+KINDS = ("ssh", "local", "memory")
+"""What ``ansible_connection`` may be."""
+
+
 def transport_to(connection: Endpoint, *, options: Options | None = None) -> Transport:
     """The transport of ``connection.kind``, not connected yet.
 

@@ -108,7 +108,7 @@ class Computer:
             },
             "variants": [variant],
             "decision": None,
-            "policy": {"snapshot": False, "keep_days": 30},
+            "policy": {"keep_days": 30},
             "secrets": [],
             "digest": "0" * 64,
             **changes,

@@ -94,7 +94,7 @@ def test_a_plan_holds_the_values_of_its_host(playbook: Playbook, hosts: list[Hos
         "location": "user",
         "payloads": INSPECTED,
         "decision": None,
-        "policy": {"snapshot": True, "keep_days": 30},
+        "policy": {"keep_days": 30},
     }
     assert variant == {
         "when": {"os": "linux"},
