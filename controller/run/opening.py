@@ -16,7 +16,7 @@ from controller import __version__, runtime
 from controller.depot import Depot, take_in
 from controller.errors import InputError, Problem
 from controller.inventory import Host
-from controller.plan import Plan, build
+from controller.plan import Plan, build_all
 from controller.playbook import Playbook
 from controller.records import Record, Redactor, Store, Writer
 from controller.run.fleet import FORKS, run_fleet
@@ -85,25 +85,22 @@ def unknown_way(host: Host) -> Problem:
     )
 
 
-def plan_all(order: Order, run: str) -> list[list[Plan]]:
-    """Every plan of every host: by host, then by playbook.
+def plan_all(order: Order) -> list[list[Plan]]:
+    """Every plan of every host, without numbers: by host, then by playbook.
 
     Raises:
-        InputError: every mistake of every host and playbook.
+        InputError: every mistake of every host and playbook, each once.
     """
-    plans: list[list[Plan]] = []
     problems = [unknown_way(host) for host in order.hosts if host.connection.kind not in KINDS]
-    for host in order.hosts:
-        own: list[Plan] = []
-        for playbook in order.playbooks:
-            try:
-                own.append(build(playbook, host, mode=order.mode, run=run, form=""))
-            except InputError as error:
-                problems.extend(error.problems)
-        plans.append(own)
+    plans: list[dict[str, Plan]] = []
+    for playbook in order.playbooks:
+        try:
+            plans.append(build_all(playbook, order.hosts, mode=order.mode))
+        except InputError as error:
+            problems.extend(error.problems)
     if problems:
         raise InputError.of(problems)
-    return plans
+    return [[own[host.name] for own in plans] for host in order.hosts]
 
 
 @contextmanager
@@ -163,7 +160,7 @@ def execute(
     depot = Depot(settings.depot)
     order = replace(order, playbooks=[take_in(playbook, depot) for playbook in order.playbooks])
     run = new_run_id()
-    plans = plan_all(order, run)
+    plans = plan_all(order)
     secrets = {s.reveal() for host in order.hosts for s in host.secrets()}
     secrets.update(value for own in plans for plan in own for value in plan.secrets)
     kept = order.mode in WITH_FORM
@@ -204,7 +201,6 @@ def open_forms(
         queue: list[HostWork] = []
         for playbook, plan in zip(order.playbooks, own, strict=True):
             number = next(numbers)
-            document = {**plan.document, "run": run, "form": number}
             work = HostWork(
                 run=run,
                 host=host,
@@ -212,7 +208,7 @@ def open_forms(
                 form=number,
                 mode=order.mode,
                 location=host.location,
-                plan=Plan(document, plan.digest, plan.payloads, plan.secrets),
+                plan=plan.numbered(run, number),
             )
             queue.append(work)
             if kept:

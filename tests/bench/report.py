@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 import time
@@ -42,10 +41,10 @@ def _walls(rows: Sequence[Row]) -> str:
     head = ["N", "run", *(_NAMES[t] for t in tools), *(f"{_NAMES[a]} / {_NAMES[b]}" for a, b in quotients)]
     body = []
     for hosts, turn, of in _groups(rows):
-        wall_s = {tool: median(row.wall_s for row in of(tool)) for tool in tools}
+        wall_s = {tool: median(row.wall_s for row in of(tool)) for tool in tools if of(tool)}
         body.append(
-            [str(hosts), turn, *(f"{wall_s[t]:.2f}" for t in tools)]
-            + [f"{wall_s[a] / wall_s[b]:.2f}" for a, b in quotients]
+            [str(hosts), turn, *(f"{wall_s[t]:.2f}" if t in wall_s else "" for t in tools)]
+            + [f"{wall_s[a] / wall_s[b]:.2f}" if {a, b} <= wall_s.keys() else "" for a, b in quotients]
         )
     busy = median(row.busy for row in rows)
     return _table(head, body) + f"\n\nOther work on the machine meanwhile: {busy:.2f} cores (median)."
@@ -53,10 +52,11 @@ def _walls(rows: Sequence[Row]) -> str:
 
 def _each(rows: Sequence[Row], value: Callable[[Row], float]) -> str:
     tools = _tools(rows)
-    body = [
-        [str(hosts), turn, *(f"{1000 * median(value(row) for row in of(tool)) / hosts:.0f}" for tool in tools)]
-        for hosts, turn, of in _groups(rows)
-    ]
+
+    def cell(found: list[Row], hosts: int) -> str:
+        return f"{1000 * median(map(value, found)) / hosts:.0f}" if found else ""
+
+    body = [[str(hosts), turn, *(cell(of(tool), hosts) for tool in tools)] for hosts, turn, of in _groups(rows)]
     return _table(["N", "run", *(_NAMES[tool] for tool in tools)], body)
 
 
@@ -88,11 +88,6 @@ def sizes(folder: Path) -> str:
         ["`pasang --help`, ms (best of 7)", f"{1000 * min(took_s):.0f}"],
     ]
     return _table(["", ""], body)
-
-
-def versions(outputs: Sequence[str]) -> str:
-    """Version numbers out of what programs print."""
-    return ", ".join(re.sub(r"\s+", " ", text.splitlines()[0]) for text in outputs)
 
 
 def _tools(rows: Sequence[Row]) -> list[str]:
