@@ -83,14 +83,3 @@ class FormSeries(models.Model):
 
     class Meta:
         db_table = "form_series"
-
-
-class Plan(models.Model):
-    """The plan of a form as it was sent, secrets replaced: for the reader, not for sending it again."""
-
-    form = models.CharField(primary_key=True, max_length=32)
-    digest = models.CharField(max_length=64)
-    body = models.TextField()
-
-    class Meta:
-        db_table = "plan"

@@ -145,16 +145,6 @@ class Store:
                     _project(transaction, record)
         return new
 
-    def keep_plan(self, form: str, plan: Mapping[str, Any]) -> None:
-        """Keeps what a form's plan asked for, without secrets: to be read. What is carried out lies on the computer."""
-        clean = self.redactor.redact(dict(plan))
-        with self._database.transaction() as transaction:
-            transaction.execute(
-                "INSERT INTO plan (form, digest, body) VALUES (?, ?, ?)"
-                " ON CONFLICT (form) DO UPDATE SET digest = excluded.digest, body = excluded.body",
-                [form, str(plan.get("digest", "")), encode(clean)],
-            )
-
     # Reading
 
     def events(self, *, form: str | None = None, run: str | None = None, host: str | None = None) -> list[Record]:
@@ -185,11 +175,6 @@ class Store:
         """One form; None where there is none of this number."""
         sql = f"SELECT {_COLUMNS}, {_SIGNED} FROM form WHERE number = ?"  # noqa: S608
         return next((_form_row(row) for row in self._database.query(sql, [number])), None)
-
-    def plan(self, form: str) -> dict[str, Any] | None:
-        """The plan kept for a form; None where none was."""
-        rows = self._database.query("SELECT body FROM plan WHERE form = ?", [form])
-        return json.loads(rows[0][0]) if rows else None
 
     def run(self, id: str) -> RunRow | None:
         """One run; None where there is none of this name."""

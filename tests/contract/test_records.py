@@ -241,13 +241,6 @@ def test_following_goes_on_after_the_last_record_of_the_agent(store: Store) -> N
     assert store.last_agent_seq("FI-2026-000001") == 2
 
 
-def test_a_plan_is_kept_without_secrets(store: Store) -> None:
-    store.redactor = Redactor(["rahasia-sekali"])
-    store.keep_plan("FI-2026-000001", {"digest": "ab", "variants": [{"content": "password=rahasia-sekali"}]})
-    assert store.plan("FI-2026-000001") == {"digest": "ab", "variants": [{"content": "password=***"}]}
-    assert store.plan("FI-2026-000002") is None
-
-
 def test_no_secret_reaches_the_disk(tmp_path: Path) -> None:
     path = tmp_path / "pasang.sqlite3"
     store = Store(f"sqlite:///{path}", redactor=Redactor(['pa"ss wörd/1', "hunter22"]))

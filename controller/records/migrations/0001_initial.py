@@ -22,17 +22,6 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name='Plan',
-            fields=[
-                ('form', models.CharField(max_length=32, primary_key=True, serialize=False)),
-                ('digest', models.CharField(max_length=64)),
-                ('body', models.TextField()),
-            ],
-            options={
-                'db_table': 'plan',
-            },
-        ),
-        migrations.CreateModel(
             name='Event',
             fields=[
                 ('id', models.BigAutoField(primary_key=True, serialize=False)),
