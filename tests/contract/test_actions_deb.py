@@ -124,7 +124,9 @@ def test_a_postinst_that_fails(computer: LabComputer, debs: Path) -> None:
     before = computer.state()
     entry = computer.do("capture", "deb", spec, keep=computer.keep_folder())["entry"]
     failed = computer.do("apply", "deb", spec)
-    assert failed["failed"]["en"] == "The post-installation script of package loket failed (1)."
+    assert failed["failed"]["en"] == (
+        "The post-installation script of package loket failed (1): loket: the licence server does not answer."
+    )
     assert "licence server" in failed["evidence"]["output"]
     assert computer.do("detect", "deb", spec)["state"] == "different"
     assert "failed" not in computer.do("undo", "deb", entry)
