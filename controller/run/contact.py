@@ -18,6 +18,7 @@ Progress = Callable[[str, int, int], None]
 
 SILENCE_S = 1.0
 """After so long without a line the caller is given a turn; the transport notices a dead line by itself."""
+LAST_WORDS_S = 2.0
 SILENCE: Frame = {"answer": "silence"}
 
 
@@ -40,6 +41,7 @@ def converse(
         Unreachable: what the transport says of how it was received.
     """
     head = {"protocol": VERSION, "agent": runtime.agent, "tree": runtime.tree, "psutil": {}, "from": 0, **job}
+    head["compiled"] = runtime.compiled
     channel.write(MARK + encode({"stage": len(runtime.stage)}) + runtime.stage + encode(head))
     while True:
         try:
@@ -57,14 +59,29 @@ def converse(
             ) from error
         answer = frame.get("answer")
         if answer == "need":
-            for digest, offset_bytes in wanted(frame):
-                send(channel, digest, offset_bytes, blob=blob, progress=progress)
+            try:
+                for digest, offset_bytes in wanted(frame):
+                    send(channel, digest, offset_bytes, blob=blob, progress=progress)
+            except LineLost:
+                raise_last_words(channel)
+                raise
         elif answer == "end":
             return
         elif answer == "fault":
             raise fault(frame)
         else:
             yield frame
+
+
+def raise_last_words(channel: Channel) -> None:
+    """Raise what the agent said before it stopped reading, e.g. of a full disk; return where it said nothing."""
+    try:
+        while line := channel.read_line(LAST_WORDS_S):
+            frame = decode(line)
+            if frame.get("answer") == "fault":
+                raise fault(frame)
+    except (TimeoutError, LineLost, ProtocolError):
+        return
 
 
 def wanted(frame: Frame) -> list[tuple[str, int]]:
