@@ -13,7 +13,7 @@ from agent import requirements
 from agent.inbox import payloads_of
 from agent.kept import load, record_path
 from agent.platforms import matches
-from agent.protocol import text
+from agent.protocol import ProtocolError, text
 from agent.run import AFTER_A_CHANGE, Run, StepFailed, Waiting, join, unexpected
 
 TYPE_CHECKING = False
@@ -39,7 +39,7 @@ class Procedure(Run):
             getattr(self, "do_" + self.plan["mode"])()
         except Waiting:
             self.note("waiting", outcome="awaiting_decision", step=9)
-        except OSError:
+        except (OSError, ProtocolError):
             raise
         except Exception as error:  # noqa: BLE001 - the form must say how the computer was left, whatever happened
             self.end("needs_person", 8, unexpected(error), rollback=None)

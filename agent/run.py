@@ -16,7 +16,7 @@ from agent.journal import mono
 from agent.kept import load, record_path, save
 from agent.ledger import Ledger
 from agent.probes import probe
-from agent.protocol import text
+from agent.protocol import ProtocolError, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,8 +84,8 @@ class Run:
         except StepFailed as failed:
             self.end_step(step, "failed", failed.reason)
             raise
-        except OSError:
-            raise  # the journal's, mostly: what cannot be written down is not decided
+        except (OSError, ProtocolError):
+            raise  # the journal's or the line's: what cannot be written down, or was not heard whole, is not decided
         except Exception as error:
             self.end_step(step, "failed", unexpected(error))
             raise StepFailed(step, unexpected(error)) from error
