@@ -8,7 +8,10 @@ import sys
 try:
     from _sha2 import sha256
 except ImportError:
-    from hashlib import sha256
+    try:
+        from _sha256 import sha256
+    except ImportError:
+        from hashlib import sha256
 
 
 b = sys.stdin.buffer
