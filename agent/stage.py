@@ -64,17 +64,16 @@ def libc():
         return "other"
 
 
-def unpack(archives, home):
+def unpack(archive, home):
     import zipimport
 
+    source = zipimport.zipimporter(archive)
     part = "%s.%d" % (home, os.getpid())
-    for archive in archives:
-        source = zipimport.zipimporter(archive)
-        for name in source.get_data("FILES").decode().split():
-            path = os.path.join(part, name)
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            with open(path, "wb") as file:
-                file.write(source.get_data(name))
+    for name in source.get_data("FILES").decode().split():
+        path = os.path.join(part, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(source.get_data(name))
     if os.path.exists(home):
         os.rename(home, part + ".old")
     os.rename(part, home)
@@ -91,9 +90,6 @@ def first_stage():
     try:
         os.makedirs(os.path.join(root, "blobs"), exist_ok=True)
         needs = [] if os.path.isdir(home) and tree_digest(home) == job["tree"] else [job["agent"]]
-        compiled = job["compiled"].get(sys.implementation.cache_tag)
-        if compiled and needs and not os.path.exists(os.path.join(root, "blobs", compiled)):
-            needs.append(compiled)
         wheel = job["psutil"] and job["psutil"].get("%s-%s-%s" % (sys.platform, os.uname().machine, libc()))
         job["psutil"] = wheel or None
         if wheel and not os.path.exists(os.path.join(root, "blobs", wheel)):
@@ -103,7 +99,7 @@ def first_stage():
             for _ in needs:
                 take_blob(root)
         if job["agent"] in needs:
-            unpack([os.path.join(root, "blobs", n) for n in (job["agent"], compiled) if n], home)
+            unpack(os.path.join(root, "blobs", job["agent"]), home)
             if tree_digest(home) != job["tree"]:
                 fault("damaged", "agen di komputer tujuan rusak", "the agent on the computer is damaged")
     except OSError as error:

@@ -36,8 +36,6 @@ class Runtime:
     """SHA-256 of the files in it, as the first stage reckons it."""
     stage: bytes
     """The first stage's source."""
-    compiled: dict[str, str]
-    """By Python (``cpython-311``): SHA-256 of the same files compiled, which is half of what a first run costs."""
     psutil: dict[str, str]
     """By platform (``linux-x86_64-glibc``): the wheel's SHA-256."""
     folder: Path
@@ -48,7 +46,7 @@ class Runtime:
 
     def owns(self, digest: str) -> bool:
         """Whether a digest is of the runtime, rather than a payload."""
-        return digest in (self.agent, *self.compiled.values(), *self.psutil.values())
+        return digest == self.agent or digest in self.psutil.values()
 
 
 def prepare(home: Path) -> Runtime:
@@ -67,20 +65,14 @@ def prepare(home: Path) -> Runtime:
     stage = squeeze((Path(agent.__file__).parent / "stage.py").read_bytes())
     given = {platform: digest for platform, digest in added(folder).items() if is_whole(folder / digest)}
     known = read_json(index)
-    made, own, compiled = known.get("agent"), known.get("psutil"), known.get("compiled")
-    if (
-        isinstance(made, str)
-        and isinstance(own, dict)
-        and isinstance(compiled, dict)
-        and all(is_whole(folder / digest) for digest in (made, *own.values(), *compiled.values()))
-    ):
-        return Runtime(made, tree, stage, compiled, {**own, **given}, folder)
+    made, own = known.get("agent"), known.get("psutil")
+    if isinstance(made, str) and isinstance(own, dict) and all(is_whole(folder / d) for d in (made, *own.values())):
+        return Runtime(made, tree, stage, {**own, **given}, folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         archive = keep(folder, pack(files))
         wheels = {name: keep(folder, data) for name, data in own_psutil().items()}
-        compiled = {str(sys.implementation.cache_tag): keep(folder, pack(compile_all(files)))}
-        write(index, json.dumps({"agent": archive, "compiled": compiled, "psutil": wheels}).encode())
+        write(index, json.dumps({"agent": archive, "psutil": wheels}).encode())
     except OSError as error:
         raise InputError(
             Text(f"folder ini tidak dapat ditulis: {error.strerror}", f"cannot be written: {error.strerror}"),
@@ -89,7 +81,7 @@ def prepare(home: Path) -> Runtime:
                 "periksa PASANG_HOME, hak tulis, dan ruang disknya", "check PASANG_HOME, its rights and its disk"
             ),
         ) from error
-    return Runtime(archive, tree, stage, compiled, {**wheels, **given}, folder)
+    return Runtime(archive, tree, stage, {**wheels, **given}, folder)
 
 
 def add_wheel(home: Path, file: Path) -> tuple[list[str], str]:
@@ -176,28 +168,6 @@ def agent_files() -> dict[str, bytes]:
         if path.name not in CONTROLLERS_ONLY:
             found[f"agent/{path.relative_to(base).as_posix()}"] = path.read_bytes()
     return dict(sorted(found.items()))
-
-
-def compile_all(files: dict[str, bytes]) -> dict[str, bytes]:
-    """The agent compiled by this Python, for computers with the same one; others compile it themselves, once.
-
-    Not checked against the sources again when imported: both come in archives whose digests were checked.
-    """
-    import py_compile
-    import tempfile
-
-    compiled = {}
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder) / "source.py", Path(folder) / "target.pyc"
-        for name, data in files.items():
-            if name.startswith("agent/"):
-                source.write_bytes(data)
-                mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-                py_compile.compile(str(source), str(target), name, doraise=True, invalidation_mode=mode)
-                path = Path(name)
-                place = path.parent / "__pycache__" / f"{path.stem}.{sys.implementation.cache_tag}.pyc"
-                compiled[place.as_posix()] = target.read_bytes()
-    return dict(sorted(compiled.items()))
 
 
 def tree_digest(files: dict[str, bytes]) -> str:

@@ -32,15 +32,11 @@ def list_parts(
     parts = [
         ("stage", "", len(made.stage), hashlib.sha256(made.stage).hexdigest()),
         ("agent", "", made.path(made.agent).stat().st_size, made.agent),
-        *(
-            (kind, name, made.path(digest).stat().st_size, digest)
-            for kind, digests in (("compiled", made.compiled), ("psutil", made.psutil))
-            for name, digest in sorted(digests.items())
-        ),
+        *(("psutil", name, made.path(digest).stat().st_size, digest) for name, digest in sorted(made.psutil.items())),
     ]
     for name, platform, size_bytes, digest in parts:
         row = {"name": name, "platform": platform or None, "size_bytes": size_bytes, "digest": digest}
-        typer.echo(json_.dumps(row) if json else f"{name:<8} {platform:<24} {size_bytes:>9} byte  {digest}")
+        typer.echo(json_.dumps(row) if json else f"{name:<7} {platform:<24} {size_bytes:>9} byte  {digest}")
 
 
 @app.command(help=say("tambahkan wheel psutil untuk platform lain", "add psutil's wheel for another platform"))

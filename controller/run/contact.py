@@ -41,7 +41,6 @@ def converse(
         Unreachable: what the transport says of how it was received.
     """
     head = {"protocol": VERSION, "agent": runtime.agent, "tree": runtime.tree, "psutil": {}, "from": 0, **job}
-    head["compiled"] = runtime.compiled
     channel.write(MARK + encode({"stage": len(runtime.stage)}) + runtime.stage + encode(head))
     while True:
         try:
