@@ -134,9 +134,12 @@ def ensure_tools() -> None:
 
 
 def mirror() -> str:
-    """The Debian archive this machine's own apt uses, or Debian's own address where it uses none."""
+    """The Debian archive that this machine's own apt uses."""
     rows = run(["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]).split()
-    return next((row for row in rows if row.rstrip("/").endswith("/debian")), "http://deb.debian.org/debian/")
+    found = next((row for row in rows if row.rstrip("/").endswith("/debian")), None)
+    if found is None:
+        raise RuntimeError("apt on this computer knows no Debian archive to build the bases from")
+    return found
 
 
 def apt_settings() -> str:
@@ -180,7 +183,7 @@ def _in_use(root: Path) -> bool:
 def _furnish(root: Path, base: Base) -> None:
     """Make the computers boot fast and let the lab's people in."""
     (root / "etc/apt/apt.conf.d/99mmdebstrap").unlink(missing_ok=True)  # the machine's own ways are not the base's
-    (root / "etc/apt/sources.list").write_text(f"deb http://deb.debian.org/debian {base.suite} main\n")
+    (root / "etc/apt/sources.list").write_text(f"deb {mirror()} {base.suite} main\n")
     for key in (root / "etc/ssh").glob("ssh_host_*"):
         key.unlink()
     for name, text in _FILES.items():
