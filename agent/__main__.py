@@ -6,18 +6,21 @@ and follows that one's journal; whoever comes later does the same from any recor
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
 
-from agent import lock
-from agent.host import this_host
-from agent.inbox import Inbox, Outbox
+from agent import alone, asleep, lock, reserve, stopping
+from agent.host import boot, native, this_host
+from agent.inbox import SILENCE_S, Inbox, Outbox
 from agent.journal import Journal, ended, read_lines
 from agent.ledger import Ledger
+from agent.light import json
+from agent.light.contexts import suppress
+from agent.payloads import fetch
 from agent.procedure import Procedure
 from agent.protocol import VERSION, ProtocolError, encode, text
+from agent.redact import Redactor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,14 +28,13 @@ if TYPE_CHECKING:
 
     from agent.host import Host
 
-POLL_S = 0.01
-"""How often a follower looks for new records at first: a read, some 10 µs."""
-LONGEST_POLL_S = 0.1
-"""… and when nothing has come for two seconds."""
-PATIENCE_S = 15.0
-"""How long a detached process may take to show itself."""
-FULL_BYTES = 64 * 1024
-"""With less the journal cannot go on."""
+GRACE_S = 5.0
+"""What an earlier contact may take to leave once it has noticed that its line is lost."""
+WAIT_S = 0.1
+TURN_S = 5.0
+"""How often a run that goes on by itself looks whether another one has done its work here."""
+FALLS_IN_VAIN = 6
+"""After so many unasked boots nothing is gone on with by itself: even the way back brings the computer down."""
 
 
 class Detach(BaseException):
@@ -51,16 +53,11 @@ def contact(job: dict[str, Any], stream: BinaryIO) -> None:
         check_version(job)
         host = this_host(job["root"])
         host.psutil_digest = job.get("psutil")
-        {"run": do_run, "facts": do_facts, "clean": do_clean, "stop": do_facts}[job["do"]](
-            job, host, Inbox(stream, outbox, job["root"]), outbox
+        {"run": do_run, "facts": do_facts, "clean": do_clean, "stop": do_stop}[job["do"]](
+            job, host, Inbox(stream, job.get("silence_s", SILENCE_S)), outbox
         )
     except lock.Held as held:
-        who = held.holder
-        reason = text(
-            f"komputer sedang dikerjakan oleh {who.get('owner')} (proses {who.get('run')}) sejak {who.get('since')}",
-            f"{who.get('owner')} has been at work on this computer since {who.get('since')} (run {who.get('run')})",
-        )
-        outbox.send({"answer": "fault", "code": "busy", "holder": who, "reason": reason})
+        outbox.send({"answer": "fault", "code": "busy", "holder": lock.told(held.holder)})
     except (BrokenPipeError, ConnectionError, KeyboardInterrupt):
         return
     except ProtocolError as error:
@@ -70,6 +67,7 @@ def contact(job: dict[str, Any], stream: BinaryIO) -> None:
         outbox.send({"answer": "fault", "code": "protocol", "reason": reason})
     except OSError as error:
         reason = text(f"penyimpanan agen: {error}", f"the agent's storage: {error}")
+        outbox.sync = lambda: None  # it may be the very thing that fails
         outbox.send({"answer": "fault", "code": "storage", "reason": reason})
     outbox.send({"answer": "end"})
 
@@ -85,8 +83,11 @@ def check_version(job: dict[str, Any]) -> None:
 
 
 def do_facts(job: dict[str, Any], host: Host, inbox: Inbox, outbox: Outbox) -> None:
-    """The computer's facts, and who holds it."""
-    outbox.send({"answer": "facts", "facts": host.facts(), "holder": lock.read(host.root)})
+    """The computer's facts, who holds it, and where we keep what and with how much room."""
+    import shutil
+
+    room = {"path": host.root, "free_bytes": shutil.disk_usage(host.root).free}
+    outbox.send({"answer": "facts", "facts": host.facts(), "holder": lock.known(host.root), "room": room})
 
 
 def do_clean(job: dict[str, Any], host: Host, inbox: Inbox, outbox: Outbox) -> None:
@@ -99,12 +100,33 @@ def do_clean(job: dict[str, Any], host: Host, inbox: Inbox, outbox: Outbox) -> N
     outbox.send({"answer": "cleaned", "removed_bytes": removed_bytes})
 
 
+def do_stop(job: dict[str, Any], host: Host, inbox: Inbox, outbox: Outbox) -> None:
+    """Leave a person's order to stop for whoever is at work on a run, or goes on with it; then follow it to its end."""
+    folder = os.path.join(host.root, "runs", job["id"])
+    os.makedirs(folder, exist_ok=True)
+    stopping.leave(folder, job["stop"])
+    holder = lock.read(host.root)
+    if holder.get("run") == job["id"] and lock.alive(holder):
+        stopping.wake(holder)
+    do_run(job, host, inbox, outbox)
+
+
 def do_run(job: dict[str, Any], host: Host, inbox: Inbox, outbox: Outbox) -> None:
-    """Carry out a plan as far as nothing is changed, hand the rest over, and follow."""
+    """Carry out a plan: as far as nothing is changed, by ourselves; then hand it over, and follow."""
     folder = os.path.join(host.root, "runs", job["id"])
     path = os.path.join(folder, "journal.ndjson")
+    records, is_elsewhere = at_work(job, host, path)
     is_known = os.path.exists(path)
-    if job.get("plan") is not None and not is_known and not job["from"]:
+    is_new = job.get("plan") is not None and not is_known and not job["from"]
+    if is_new:
+        hold(host, job)  # before anything of ours is written there
+    known = read_job(folder)
+    if known.get("host", job.get("host")) != job.get("host"):
+        lock.release(host.root)
+        outbox.send({"answer": "fault", "code": "twice", "reason": twice(known["host"])})
+        return
+    job["lasts_s"] = job.get("lasts_s") or known.get("lasts_s")
+    if is_new:
         os.makedirs(folder, exist_ok=True)
         write_plan(folder, job["plan"], job)
     if not os.path.exists(os.path.join(folder, "plan.json")) or (job["from"] and not is_known):
@@ -120,63 +142,207 @@ def do_run(job: dict[str, Any], host: Host, inbox: Inbox, outbox: Outbox) -> Non
     if job.get("decision") and plan.get("decision") is None:
         plan["decision"] = job["decision"]
         write_plan(folder, plan, job)
-    records = [record for _, record in read_lines(path)] if os.path.exists(path) else []
-    if ended(records) or holder_runs(host.root, job["id"]):
-        follow(host, job, outbox, inbox)
+    if job["from"] > len(records):
+        told, here = job["from"], len(records)
+        outbox.send(
+            {
+                "answer": "fault",
+                "code": "rewound",
+                "reason": text(
+                    f"jurnal di komputer lebih pendek ({here}) daripada yang sudah diterima ({told}): disk komputer"
+                    " dipulihkan ke keadaan lama, atau kehilangan isinya",
+                    f"the journal on the computer is shorter ({here}) than what was received of it ({told}): its disk"
+                    " was put back to an earlier state, or lost what it held",
+                ),
+            }
+        )
         return
-    if Ledger(records).effects:
-        detach(host, folder, job)
-        follow(host, job, outbox, inbox, after=len(records))
-        return
-    lock.take(host.root, job["id"], job["owner"])
+    waits = bool(records) and asleep.is_waiting(folder, records[-1], plan, host)
+    is_elsewhere = is_elsewhere or asleep.is_there(folder)
+    if not is_elsewhere and not waits and not Ledger(records).effects:
+        records = look(job, host, inbox, outbox, plan=plan, records=records)
+        if not records:
+            return
+        job["from"] = len(records)
+    from agent import handover  # most contacts change nothing
+
+    if not ended(records):
+        alone.heard(folder, host.boot_id())
+    if not is_elsewhere and (not waits or asleep.is_attended(records[-1])):
+        if not (waits and asleep.is_between(records[-1])):
+            hold(host, job)
+            lock.hand_over(host.root)
+        handover.detach(host, folder, job)
+    handover.follow(host, job, outbox, inbox, after=0 if waits else len(records))
+
+
+def at_work(job: dict[str, Any], host: Host, path: str) -> tuple[list[dict[str, Any]], bool]:
+    """What the journal says, and whether nothing is left to us but to follow it.
+
+    An earlier contact of this run that has the computer still is waited for: whoever comes again has lost his line to
+    it, and it will notice that as well.
+
+    Raises:
+        Held: it is there after all.
+    """
+    deadline = time.monotonic() + job.get("silence_s", SILENCE_S) + GRACE_S
+    while True:
+        is_held = lock.is_at_work(host.root, job["id"])  # first, since it may write and go between two looks
+        records = [record for _, record in read_lines(path)] if os.path.exists(path) else []
+        lives = [r.get("detached", True) for r in records if r["type"] in ("agent_started", "detached")]
+        if ended(records) or not is_held or lives[-1:] == [True]:
+            return records, is_held or ended(records)
+        if time.monotonic() > deadline:
+            raise lock.Held(lock.read(host.root))
+        time.sleep(WAIT_S)
+
+
+def look(
+    job: dict[str, Any],
+    host: Host,
+    inbox: Inbox,
+    outbox: Outbox,
+    *,
+    plan: dict[str, Any],
+    records: list[dict[str, Any]],
+) -> list[dict[str, Any]]:
+    """Go on with a run as far as nothing is changed, telling the controller of each record.
+
+    Args:
+        job: the first frame.
+        host: this computer, free for this run.
+        inbox: from the controller.
+        outbox: to it.
+        plan: the run's plan.
+        records: those of an earlier contact; without effects.
+
+    Returns:
+        The journal so far where the next thing is an effect: the payloads are here, and the computer is kept for the
+        process that goes on. Empty where there is nothing more to do for now.
+
+    Raises:
+        Held: another run is at work.
+    """
+    folder = os.path.join(host.root, "runs", job["id"])
+    hold(host, job)
+    journal = Journal(
+        os.path.join(folder, "journal.ndjson"), secrets=Redactor(plan.get("secrets", ())), on_append=outbox.line
+    )
+    outbox.sync = journal.sync
     for record in records[job["from"] :]:
         outbox.send(record)
-    journal = Journal(path, secrets=plan.get("secrets", ()), on_append=outbox.line)
 
     def gate() -> None:
+        reserve.keep(folder)
         if plan["mode"] == "install":
-            inbox.fetch_payloads(plan, procedure.variant, host)
+            fetch(plan, procedure.variant, host, inbox, outbox)
         raise Detach
 
     procedure = Procedure(plan, host, journal, folder=folder, gate=gate)
+    stopping.listen(folder)
     procedure.note("agent_started", **about(host, detached=False, resumed=bool(records)), agent=job["agent"])
     try:
         procedure.carry_out()
     except Detach:
         procedure.note("detached", cpu_seconds=round(time.process_time(), 3))
-        job["from"] = len(journal.records)
         journal.close()
+        outbox.flush()  # a controller that has gone is noticed here, before the computer is kept for anybody
         lock.hand_over(host.root)
-        outbox.flush()
-        detach(host, folder, job)
-        follow(host, job, outbox, inbox, after=job["from"])
-        return
+        return journal.records
     journal.close()
     tidy(host, plan)
-    lock.release(host.root)
+    leave(host.root, folder, journal.records)
+    return []
 
 
-def run(folder: str) -> None:
-    """The detached life: take the lock, go on from the journal, end."""
+def run(folder: str, *, at_boot: bool = False) -> None:
+    """The detached life: go on from the journal, sleep while the run waits, go on, to its end.
+
+    Args:
+        folder: the run's.
+        at_boot: the service manager has started us with the computer, nobody asks.
+    """
     root = os.path.dirname(os.path.dirname(folder))
-    with open(os.path.join(folder, "job.json"), encoding="utf-8") as file:
-        job = json.load(file)
+    job = read_job(folder)
     host = this_host(root)
     host.psutil_digest = job.get("psutil")
+    path = os.path.join(folder, "journal.ndjson")
+    records = [record for _, record in read_lines(path)] if os.path.exists(path) else []
+    if ended(records) or (at_boot and Ledger(records).falls >= FALLS_IN_VAIN):
+        boot.forget(folder)
+        return
+    goes_on = boot.is_possible(host)
+    if goes_on:
+        from agent.handover import program
+
+        with suppress(OSError):  # then the next contact goes on after a power cut; a reboot asks again, and says so
+            boot.arrange(folder, program("boot", folder))
+    while not ended(records):
+        last = records[-1] if records else None
+        try:
+            if not asleep.is_between(last):
+                hold(host, job, why=lock.REBOOT if last and last["type"] == "waiting" else lock.WORK, goes_on=goes_on)
+            if not asleep.until_due(folder, host, last):
+                return
+            hold(host, job, goes_on=goes_on)
+        except lock.Held as held:
+            if held.holder["run"] == job["id"]:
+                return  # another process of this run goes on with it
+            time.sleep(TURN_S)
+            continue
+        records = go_on(folder, host, job)
+
+
+def go_on(folder: str, host: Host, job: dict[str, Any]) -> list[dict[str, Any]]:
+    """Carry the plan out from where the journal ends, as far as that goes now, with the computer held for this run.
+
+    Returns:
+        The journal. The computer is still held where the run waits in the middle of something; a process that dies
+        holds nothing.
+    """
     plan = read_plan(folder)
-    lock.take(root, job["id"], job["owner"])
-    journal = Journal(os.path.join(folder, "journal.ndjson"), secrets=plan.get("secrets", ()))
+    journal = Journal(os.path.join(folder, "journal.ndjson"), secrets=Redactor(plan.get("secrets", ())))
     try:
-        if ended(journal.records):
-            return
-        procedure = Procedure(plan, host, journal, folder=folder, gate=lambda: None)
-        again = any(r["type"] == "agent_started" and r["detached"] for r in journal.records)
-        procedure.note("agent_started", **about(host, detached=True, resumed=again), agent=job["agent"])
-        procedure.carry_out()
+        if not ended(journal.records):
+            with suppress(OSError):  # an earlier process may have used it up
+                reserve.keep(folder)
+            procedure = Procedure(plan, host, journal, folder=folder, gate=lambda: None)
+            stopping.listen(folder)
+            again = any(r["type"] == "agent_started" and r["detached"] for r in journal.records)
+            procedure.note("agent_started", **about(host, detached=True, resumed=again), agent=job["agent"])
+            tidy(host, plan)
+            procedure.carry_out()
     finally:
         journal.close()
-        lock.release(root)
-    tidy(host, plan)
+    if ended(journal.records) or asleep.is_between(journal.records[-1]):
+        leave(host.root, folder, journal.records)
+    return journal.records
+
+
+def hold(host: Host, job: dict[str, Any], *, why: str = lock.WORK, goes_on: bool = False) -> None:
+    """Take the computer for a run.
+
+    Raises:
+        Held: another run is at work.
+    """
+    lock.take(
+        host.root,
+        job["id"],
+        job["owner"],
+        host=job.get("host") or "",
+        lasts_s=job.get("lasts_s"),
+        why=why,
+        goes_on=goes_on,
+    )
+
+
+def leave(root: str, folder: str, records: list[dict[str, Any]]) -> None:
+    """Let go of the computer; that a run waits for a person is still known there."""
+    if ended(records):
+        reserve.let_go(folder)
+    policy = records[-1].get("alone") or {}
+    waits_s = policy["after_s"] if policy.get("then", "wait") != "wait" else None
+    lock.release(root, waits=asleep.is_between(records[-1]), waits_s=waits_s)
 
 
 def about(host: Host, *, detached: bool, resumed: bool) -> dict[str, Any]:
@@ -189,12 +355,13 @@ def about(host: Host, *, detached: bool, resumed: bool) -> dict[str, Any]:
         "pid": os.getpid(),
         "detached": detached,
         "resumed": resumed,
+        **host.notes(),
     }
 
 
 def write_plan(folder: str, plan: dict[str, Any], job: dict[str, Any]) -> None:
     """Keep the plan and what a later process must know of the job, before anything is done by them."""
-    kept = {key: job.get(key) for key in ("id", "owner", "agent", "psutil")}
+    kept = {key: job.get(key) for key in ("id", "owner", "host", "lasts_s", "agent", "psutil")}
     for name, content in (("job.json", kept), ("plan.json", plan)):
         path = os.path.join(folder, name)
         with open(path + ".part", "wb") as file:
@@ -211,107 +378,32 @@ def read_plan(folder: str) -> dict[str, Any]:
     return plan
 
 
-def holder_runs(root: str, run_id: str) -> bool:
-    """Whether a living process of this run is at work."""
-    holder = lock.read(root)
-    return bool(holder) and holder["run"] == run_id
-
-
-def detach(host: Host, folder: str, job: dict[str, Any]) -> None:
-    """Start ``run`` in a process that outlives this line: a unit of systemd's where we may, else a new session."""
-    home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    # One expression: systemd (252 at least) writes a semicolon in an argument as "\\;" and reads that back, after any
-    # daemon-reload, with its backslash, so that the unit could never start again.
-    code = f"__import__('sys').path.insert(0,{home!r}) or __import__('agent.__main__').__main__.main()"
-    argv = [sys.executable, "-I", "-S", "-c", code, "run", folder]
-    if host.is_administrator and os.path.isdir("/run/systemd/system"):
-        unit = "pasang-" + "".join(c if c.isalnum() or c in "-." else "-" for c in job["id"])
-        options = ["--quiet", "--no-block", "--collect", "--unit=" + unit, "--description=Pasang " + job["id"]]
-        # Daemons that an installer leaves running are not ours to kill; an agent that is killed comes back. One that
-        # ends again and again stays down, and whoever follows it is told so.
-        options += ["--property=KillMode=process", "--property=Restart=on-failure", "--property=RestartSec=2"]
-        options += ["--property=StartLimitIntervalSec=120", "--property=StartLimitBurst=5"]
-        if host.run(["systemd-run", *options, *argv], timeout_s=30).ok:
-            return
-    new_session(argv, os.path.join(folder, "agent.log"))
-
-
-def new_session(argv: list[str], log: str) -> None:
-    """Start a program in a session of its own, twice forked, so that nothing of ours is its parent."""
-    child = os.fork()
-    if child:
-        os.waitpid(child, 0)
-        return
+def read_job(folder: str) -> dict[str, Any]:
+    """What is kept of the job that a run was given with; empty where there is no such run."""
     try:
-        os.setsid()
-        if os.fork():
-            os._exit(0)
-        with open(os.devnull, "rb") as nothing, open(log, "ab") as output:
-            os.dup2(nothing.fileno(), 0)
-            os.dup2(output.fileno(), 1)
-            os.dup2(output.fileno(), 2)
-        os.chdir("/")
-        os.execv(argv[0], argv)  # noqa: S606 - no shell is what we want
-    finally:
-        os._exit(127)
+        with open(os.path.join(folder, "job.json"), encoding="utf-8") as file:
+            job: dict[str, Any] = json.load(file)
+    except FileNotFoundError:
+        return {}
+    return job
 
 
-def follow(host: Host, job: dict[str, Any], outbox: Outbox, inbox: Inbox, *, after: int = 0) -> None:
-    """Send the journal from ``job["from"]`` on, until the run has ended or waits, or the controller has gone.
-
-    Args:
-        host: this computer.
-        job: the first frame.
-        outbox: to the controller.
-        inbox: from it; its end is looked for.
-        after: a process was just started that goes on after so many records: that the run waited before it is past.
-    """
-    path = os.path.join(host.root, "runs", job["id"], "journal.ndjson")
-    count, last, rest = 0, "", b""
-    seen_at = time.monotonic()
-    with open(path, "rb") as file:
-        while True:
-            data = file.read()
-            if data:
-                *lines, rest = (rest + data).split(b"\n")
-                for line in lines:
-                    count += 1
-                    if count > job["from"]:
-                        outbox.line(line + b"\n")
-                    last = line.decode("utf-8", "replace")
-                outbox.flush()
-                seen_at = time.monotonic()
-                if '"type":"run_ended"' in last:
-                    return
-                continue
-            if inbox.is_closed():
-                return
-            if time.monotonic() - seen_at > 1 and not holder_runs(host.root, job["id"]):
-                if count > after and '"type":"waiting"' in last:
-                    return
-                if time.monotonic() - seen_at > PATIENCE_S:
-                    reason = why_stopped(host.root)
-                    outbox.send({"answer": "fault", "code": "agent_stopped", "reason": reason})
-                    return
-            time.sleep(min(LONGEST_POLL_S, POLL_S + (time.monotonic() - seen_at) / 20))
-
-
-def why_stopped(root: str) -> dict[str, str]:
-    """What can be said of an agent that is gone without a last word: on a full disk it cannot leave one."""
-    disk = os.statvfs(root)
-    if disk.f_bavail * disk.f_frsize < FULL_BYTES:
-        return text(
-            f"agen berhenti di tengah pekerjaan: disk tempat {root} penuh; kosongkan, lalu jalankan pasang resume",
-            f"the agent stopped in the middle: the disk of {root} is full; make room, then run pasang resume",
-        )
+def twice(name: str) -> dict[str, str]:
+    """Why a computer that stands in one order under two names is worked on under one of them."""
     return text(
-        "agen berhenti di tengah pekerjaan; jalankan pasang resume",
-        "the agent stopped in the middle; run pasang resume",
+        f"komputer ini sama dengan {name}, dan proses yang sama dikerjakan di sana dengan nama itu",
+        f"this is the same computer as {name}, and the same run is carried out on it under that name",
     )
 
 
 def tidy(host: Host, plan: dict[str, Any]) -> None:
-    """Remove what is older than the plan wants kept."""
+    """Remove what is older than the plan wants kept; what cannot be removed now, can be later."""
+    with suppress(OSError):
+        remove_old(host, plan)
+
+
+def remove_old(host: Host, plan: dict[str, Any]) -> None:
+    """As ``tidy``, once a day."""
     keep_days = (plan.get("policy") or {}).get("keep_days", 30)
     stamp = os.path.join(host.root, "tidied")
     if os.path.exists(stamp) and time.time() - os.path.getmtime(stamp) < 86400:
@@ -324,12 +416,13 @@ def tidy(host: Host, plan: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """``run FOLDER``: the detached life, by hand or by systemd."""
-    if len(sys.argv) != 3 or sys.argv[1] != "run":
-        sys.stderr.write("usage: run FOLDER\n")
+    """``run FOLDER``: the detached life; ``boot FOLDER``: the same, when the computer starts it by itself."""
+    if len(sys.argv) != 3 or sys.argv[1] not in ("run", "boot"):
+        sys.stderr.write("usage: run | boot FOLDER\n")
         raise SystemExit(2)
     os.umask(0o077)
-    run(sys.argv[2])
+    folder = sys.argv[2]
+    native.live(lambda at_boot: run(folder, at_boot=at_boot), folder, at_boot=sys.argv[1] == "boot")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from agent.files import remove
+
 CONTENT_FILE = "before.contents"
 CONTENT_LIMIT_BYTES = 16 * 1024 * 1024
 
@@ -26,11 +28,19 @@ class Contents:
             self._size_bytes += len(data)
 
     def save(self) -> None:
-        """Write what was added; durable once this returns."""
-        with open(self._path, "wb") as file:
-            file.write(b"".join(self._parts))
-            file.flush()
-            os.fsync(file.fileno())
+        """Write what was added; durable once this returns.
+
+        Raises:
+            OSError: it could not; nothing of it takes up room.
+        """
+        try:
+            with open(self._path, "wb") as file:
+                file.write(b"".join(self._parts))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            remove(self._path)
+            raise
         self._parts = []
 
     def read(self, digest: str) -> bytes | None:

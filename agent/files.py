@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
+
+from agent.host import native
+from agent.light import json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,11 +14,17 @@ if TYPE_CHECKING:
     from typing import Any, BinaryIO
 
 CHUNK_BYTES = 1024 * 1024
+sync_folder = native.sync_folder
 
 
 def expand(path: str) -> str:
     """``~/…`` as the home of the user the agent runs as; every other path as it is."""
     return os.path.expanduser(path) if path == "~" or path.startswith("~/") else path
+
+
+def place(path: str) -> str:
+    """A path of a plan as a whole one, of whatever length."""
+    return native.reach(os.path.abspath(expand(path)))
 
 
 def missing_parents(path: str) -> list[str]:
@@ -36,7 +44,7 @@ def make_parents(path: str) -> None:
             os.mkdir(folder)
         except FileExistsError:
             continue
-        os.chmod(folder, 0o755)  # noqa: S103 - as the system's own folders are
+        native.open_to_all(folder)
         sync_folder(os.path.dirname(folder))
 
 
@@ -49,7 +57,7 @@ def remove_empty(folders: list[str]) -> list[str]:
     left: list[str] = []
     for folder in reversed(folders):
         try:
-            os.rmdir(folder)
+            native.rmdir(folder)
         except FileNotFoundError:
             continue
         except OSError as error:
@@ -57,18 +65,6 @@ def remove_empty(folders: list[str]) -> list[str]:
                 raise
             left.append(folder)
     return left
-
-
-def sync_folder(folder: str) -> None:
-    """Make the names in a folder durable."""
-    handle = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # a file system that cannot sync a folder
-            raise
-    finally:
-        os.close(handle)
 
 
 def beside(path: str) -> str:
@@ -99,7 +95,7 @@ def write(
     """
     temporary = beside(path)
     remove(temporary)
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    handle = os.open(temporary, native.NEW, 0o600)
     size_bytes = 0
     try:
         with os.fdopen(handle, "wb") as file:
@@ -110,15 +106,13 @@ def write(
                 file.write(chunk)
                 size_bytes += len(chunk)
             file.flush()
-            if owner is not None:
-                os.fchown(file.fileno(), *owner)
-            os.fchmod(file.fileno(), mode)
+            native.own(file.fileno(), mode, owner)
             if former is not None:
-                set_attributes(temporary, former.get("attributes", {}))
+                native.set_attributes(temporary, former.get("attributes", {}))
                 if "mtime_ns" in former:
-                    os.utime(temporary, ns=(former["mtime_ns"], former["mtime_ns"]))
+                    native.set_times(temporary, former["mtime_ns"])
             os.fsync(file.fileno())
-        os.rename(temporary, path)
+        native.replace(temporary, path)
     except BaseException:
         remove(temporary)
         raise
@@ -127,11 +121,10 @@ def write(
 
 
 def write_link(path: str, target: str) -> None:
-    """Let ``path`` be a symbolic link, in one step also where there is one already."""
+    """Let ``path`` be a link to ``target``, in one step also where there is one already."""
     temporary = beside(path)
     remove(temporary)
-    os.symlink(target, temporary)
-    os.rename(temporary, path)
+    native.point(temporary, path, target)
     sync_folder(os.path.dirname(path))
 
 
@@ -141,22 +134,15 @@ def remove(path: str) -> bool:
         status = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return False
-    if not stat.S_ISDIR(status.st_mode):
-        os.unlink(path)
+    if native.kind_of(path, status) != "directory":
+        native.unlink(path)
         return True
-    with os.scandir(path) as entries:
+    with os.scandir(native.deep(path)) as entries:
         names = [entry.path for entry in entries]
     for name in names:
         remove(name)
-    os.rmdir(path)
+    native.rmdir(path)
     return True
-
-
-KINDS = {
-    stat.S_IFREG: "file",
-    stat.S_IFDIR: "directory",
-    stat.S_IFLNK: "link",
-}
 
 
 def describe(path: str) -> dict[str, Any]:
@@ -165,45 +151,23 @@ def describe(path: str) -> dict[str, Any]:
         status = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return {"path": path, "is": "absent"}
-    kind = KINDS.get(stat.S_IFMT(status.st_mode), "other")
+    kind = native.kind_of(path, status)
     found: dict[str, Any] = {
         "path": path,
         "is": kind,
-        "mode": stat.S_IMODE(status.st_mode),
+        "mode": status.st_mode & 0o7777,
         "owner": [status.st_uid, status.st_gid],
         "mtime_ns": status.st_mtime_ns,
     }
     if kind == "link":
-        found["target"] = os.readlink(path)
+        found["target"] = native.pointed_to(path)
     elif kind == "other":
-        found.update(type=stat.S_IFMT(status.st_mode), device=status.st_rdev)
+        found.update(type=status.st_mode & 0o170000, device=status.st_rdev)
     else:
-        attributes = attributes_of(path)
+        attributes = native.attributes_of(path)
         if attributes:
             found["attributes"] = attributes
     return found
-
-
-def attributes_of(path: str) -> dict[str, str]:
-    """Extended attributes (ACLs and labels are among them) as hex; empty where the file system has none."""
-    found: dict[str, str] = {}
-    try:
-        for name in os.listxattr(path, follow_symlinks=False):
-            found[name] = os.getxattr(path, name, follow_symlinks=False).hex()
-    except OSError as error:
-        if error.errno not in (errno.ENOTSUP, errno.ENODATA, errno.EPERM, errno.EACCES):
-            raise
-    return found
-
-
-def set_attributes(path: str, attributes: dict[str, str]) -> None:
-    """Set extended attributes as far as this user and file system may: no file is lost over a label."""
-    for name, value in attributes.items():
-        try:
-            os.setxattr(path, name, bytes.fromhex(value), follow_symlinks=False)
-        except OSError as error:
-            if error.errno not in (errno.ENOTSUP, errno.EPERM, errno.EACCES, errno.EINVAL):
-                raise
 
 
 def keep(path: str, folder: str, *, links: bool = False) -> dict[str, Any]:
@@ -224,8 +188,6 @@ def keep(path: str, folder: str, *, links: bool = False) -> dict[str, Any]:
     if former["is"] == "file":
         former["copy"] = copy_of(path, next(names), links=links)
     else:
-        import json
-
         former["tree"] = next(names)
         with open(former["tree"], "x", encoding="utf-8", errors="surrogateescape") as file:
             for row in walk(path, names, links=links):
@@ -265,14 +227,14 @@ def copy_of(path: str, target: str, *, links: bool = False) -> str:
     """A durable copy of a file's content at ``target``, which must not be there; the folder is not synced yet."""
     if links:
         try:
-            os.link(path, target, follow_symlinks=False)
+            native.link(path, target)
         except OSError as error:
             if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EACCES, errno.ENOTSUP):
                 raise
         else:
             return target
     with open(path, "rb") as source, open(target, "xb") as copy:
-        os.fchmod(copy.fileno(), 0o600)
+        native.own(copy.fileno(), 0o600, None)
         while True:
             chunk = source.read(CHUNK_BYTES)
             if not chunk:
@@ -300,7 +262,7 @@ def put_back(former: dict[str, Any]) -> bool:
     if former["is"] == "absent":
         return _put_back_absence(path, now)
     if now["is"] == "directory" and former["is"] != "directory":
-        os.rmdir(path)  # never a tree: whoever filled it since loses nothing
+        native.rmdir(path)  # never a tree: whoever filled it since loses nothing
     make_parents(path)
     if former["is"] == "file":
         if now == {key: value for key, value in former.items() if key != "copy"} and same_bytes(path, former["copy"]):
@@ -312,8 +274,8 @@ def put_back(former: dict[str, Any]) -> bool:
         if now == former:
             return False
         write_link(path, former["target"])
-        os.chown(path, *former["owner"], follow_symlinks=False)
-        os.utime(path, ns=(former["mtime_ns"], former["mtime_ns"]), follow_symlinks=False)
+        native.set_owner(path, tuple(former["owner"]), of_link=True)
+        native.set_times(path, former["mtime_ns"], of_link=True)
         return True
     if former["is"] == "directory":
         return _put_back_tree(former, now)
@@ -328,7 +290,7 @@ def _put_back_absence(path: str, now: dict[str, Any]) -> bool:
         return False
     if now["is"] == "directory":
         return path not in remove_empty([path])
-    os.unlink(path)
+    native.unlink(path)
     sync_folder(os.path.dirname(path))
     return True
 
@@ -343,7 +305,7 @@ def _put_back_tree(former: dict[str, Any], now: dict[str, Any]) -> bool:
     for row in rows:
         if row["is"] != "directory":
             changed = put_back(row) or changed
-        elif not os.path.isdir(row["path"]) or os.path.islink(row["path"]):
+        elif not os.path.isdir(row["path"]) or native.pointed_to(row["path"]) is not None:
             remove(row["path"])
             os.mkdir(row["path"], 0o700)
             changed = True
@@ -354,16 +316,14 @@ def _put_back_tree(former: dict[str, Any], now: dict[str, Any]) -> bool:
 
 def kept_rows(former: dict[str, Any]) -> list[dict[str, Any]]:
     """What was kept of the inside of a directory, parents first."""
-    import json
-
     with open(former["tree"], encoding="utf-8", errors="surrogateescape") as file:
         return [json.loads(line) for line in file]
 
 
 def below(path: str) -> list[str]:
     """Every path below a directory, parents first, links not followed."""
-    with os.scandir(path) as entries:
-        rows = sorted((entry.path, entry.is_dir(follow_symlinks=False)) for entry in entries)
+    with os.scandir(native.deep(path)) as entries:
+        rows = sorted((entry.path, native.is_folder(entry)) for entry in entries)
     found: list[str] = []
     for name, is_folder in rows:
         found.append(name)
@@ -377,18 +337,16 @@ def restore_metadata(former: dict[str, Any]) -> None:
     path = former["path"]
     owner = owned(former)
     if owner is not None:
-        os.chown(path, *owner)
-    os.chmod(path, former["mode"])
-    set_attributes(path, former.get("attributes", {}))
-    os.utime(path, ns=(former["mtime_ns"], former["mtime_ns"]))
+        native.set_owner(path, owner)
+    native.set_mode(path, former["mode"])
+    native.set_attributes(path, former.get("attributes", {}))
+    native.set_times(path, former["mtime_ns"])
 
 
 def owned(former: dict[str, Any]) -> tuple[int, int] | None:
     """The owner to set: None where this user could not set it and need not, the file being their own anyway."""
     uid, gid = former["owner"]
-    if os.geteuid() != 0 and uid == os.geteuid() and (gid == os.getegid() or gid not in os.getgroups()):
-        return None
-    return uid, gid
+    return (uid, gid) if native.is_changeable((uid, gid)) else None
 
 
 def same_bytes(left: str, right: str) -> bool:

@@ -43,6 +43,23 @@ def keep_record(run: Run) -> None:
     )
 
 
+def keep_windows(run: Run) -> None:
+    """Remember a run that was taken back beside those that installed the version which is here again, if any are.
+
+    Scripts of that version ran once more on the way back, so that what they made bears the time of this run. It has
+    nothing to undo and changed nothing.
+    """
+    path = record_path(run.host.root, run.plan["software"]["name"])
+    kept = load(path)
+    if kept is None or not run.ledger.effects or any(each["folder"] == run.folder for each in kept["runs"]):
+        return
+    kept["runs"].append({"folder": run.folder, "changes": [], "contents": {}, "effects": []})
+    try:
+        save(path, kept)
+    except OSError:
+        return  # the disk is full; a removal later will name what it cannot tell for ours
+
+
 def log(run: Run) -> list[dict[str, Any]]:
     """The undo log as it is kept beyond the run: oldest first."""
     return [{"kind": e.kind, "title": e.title, "undo": e.entry} for e in run.ledger.effects if not e.undone]

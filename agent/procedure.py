@@ -9,16 +9,21 @@ from __future__ import annotations
 import os
 import time
 
-from agent import requirements
-from agent.inbox import payloads_of
+from agent import alone, requirements
+from agent.journal import JournalError
 from agent.kept import load, record_path
+from agent.payloads import payloads_of
 from agent.platforms import matches
 from agent.protocol import ProtocolError, text
-from agent.run import AFTER_A_CHANGE, Run, StepFailed, Waiting, join, unexpected
+from agent.run import AFTER_A_CHANGE, Halted, Run, StepFailed, Waiting, join, unexpected
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+
+FALLS = 3
+"""So often may the computer go down in the middle, unasked: so that it does not for ever."""
 
 
 class Procedure(Run):
@@ -30,6 +35,8 @@ class Procedure(Run):
         Raises:
             OSError: the journal cannot be written.
         """
+        if len(self.ledger.boots) > 1:
+            self.ready = self.host.ready()
         self.facts = self.host.facts()
         chosen = self.choose_variant()
         if not chosen:
@@ -37,8 +44,10 @@ class Procedure(Run):
             return
         try:
             getattr(self, "do_" + self.plan["mode"])()
-        except Waiting:
-            self.note("waiting", outcome="awaiting_decision", step=9)
+        except Waiting as waiting:
+            self.note("waiting", durable=True, **waiting.fields)
+        except Halted as halted:
+            self.end("not_started", halted.step, halted.reason)
         except (OSError, ProtocolError):
             raise
         except Exception as error:  # noqa: BLE001 - the form must say how the computer was left, whatever happened
@@ -55,8 +64,9 @@ class Procedure(Run):
         """Step 4, and what every action would find; changes nothing."""
         unmet = self.check_requirements()
         present = [self.detect(5, "install", i, s).present for i, s in enumerate(self.section("install"))]
-        for step, section in ((6, "run"), (10, "configure")):
-            present += [self.detect(step, section, i, s).present for i, s in self.actions(section)]
+        present += [self.detect(6, "run", i, s).present for i, s in self.actions("run")]
+        if self.choice()[0] is not False:
+            present += [self.detect(10, "configure", i, s).present for i, s in self.actions("configure")]
         payloads = [self.plan["payloads"][name] for name in payloads_of(self.variant)]
         missing = [p for p in payloads if not all(present) and not os.path.exists(self.host.blob(p["digest"]))]
         sent_bytes = sum(p["size_bytes"] for p in missing)
@@ -88,19 +98,22 @@ class Procedure(Run):
         failed_step = self.ledger.failed_step
         if failed_step and not (failed_step["step"] == 11 and self.ledger.visits(10) < self.configure_limit()):
             self.loop(failed_step["step"], 8, failed_step["reason"])
+        if self.ledger.failure is None and self.ledger.effects and self.ledger.falls >= FALLS:
+            self.give_up()
         failure = self.ledger.failure
         if failure is None:
-            unmet = self.check_requirements()
-            if unmet:
-                self.loop(4, 1, unmet)
-                self.end("not_eligible", 4, unmet)
-                return
             try:
+                unmet = self.check_requirements()
+                if unmet:
+                    self.loop(4, 1, unmet)
+                    self.end("not_eligible", 4, unmet)
+                    return
                 self.put_in_place()
                 self.start()
                 self.test()
                 if self.decide():
                     self.configure()
+                self.remember()
             except StepFailed as failed:
                 self.loop(failed.step, 8, failed.reason)
                 failure = self.ledger.failure
@@ -109,12 +122,40 @@ class Procedure(Run):
 
             take_back(self, failure)
             return
-        changed = any(effect.result == "changed" for effect in self.ledger.effects)
-        if changed:
-            from agent.installed import keep_record
+        self.end("installed" if self.has_changed() else "already_installed", self.plan_last_step(), None)
 
+    def has_changed(self) -> bool:
+        """Whether this run has changed the computer."""
+        return any(effect.result == "changed" for effect in self.ledger.effects)
+
+    def remember(self) -> None:
+        """Let the computer remember how what was changed is taken back.
+
+        Raises:
+            StepFailed: it has no room for that, so it is taken back now.
+        """
+        if not self.has_changed():
+            return
+        from agent.installed import keep_record
+
+        try:
             keep_record(self)
-        self.end("installed" if changed else "already_installed", self.plan_last_step(), None)
+        except JournalError:
+            raise
+        except OSError as error:
+            raise StepFailed(11, unexpected(error)) from error
+
+    def give_up(self) -> None:
+        """The computer goes down again and again: what is being installed is taken for the cause."""
+        falls = self.ledger.falls
+        reason = text(
+            f"komputer mati atau menyala ulang {falls} kali di tengah pekerjaan",
+            f"the computer went down {falls} times in the middle",
+        )
+        step = self.ledger.open_step
+        if step is not None:
+            self.end_step(step, "failed", reason)
+        self.loop(step or 5, 8, reason)
 
     # -- the steps -----------------------------------------------------------------------------------------------------
 
@@ -167,18 +208,24 @@ class Procedure(Run):
             return None
         self.begin_step(4)
         unmet: list[dict[str, str]] = []
-        already = self.is_installed()
-        for row in requirements.check(self.plan, self.variant, self.host, self.facts, already=already):
-            self.note("requirement", step=4, **row)
-            if row["verdict"] == "not_met":
-                unmet.append(row["reason"] or row["title"])
+        with self.stoppable(4):
+            already = self.is_installed()
+            for row in requirements.check(self.plan, self.variant, self.host, self.facts, already=already):
+                self.note("requirement", step=4, **row)
+                if requirements.stands_in_the_way(row, self.variant):
+                    unmet.append(row["reason"] or row["title"])
         reason = join(unmet)
         self.end_step(4, "not_met" if reason else "ok", reason)
         return reason
 
     def put_in_place(self) -> None:
         """Step 5."""
-        self.visit(5, lambda: self.apply_all(5, "install"))
+
+        def work() -> None:
+            self.apply_all(5, "install")
+            self.reboot(5, "install", None, self.variant.get("reboot"))
+
+        self.visit(5, work)
 
     def start(self) -> None:
         """Step 6: started, and it stays up."""
@@ -195,35 +242,40 @@ class Procedure(Run):
             Waiting: a person must decide and has not.
         """
         known = self.ledger.decision
+        if known and known.get("keep") is False:
+            if self.ledger.is_open(9):
+                self.end_step(9, "ok", known["reason"])
+            raise StepFailed(9, known["reason"])
         if known and known["configure"] is not None and self.ledger.result(9):
             return bool(known["configure"])
         self.begin_step(9)
-        wanted = self.variant.get("configure") or {}
-        taken = self.plan.get("decision")
-        choice: bool | None
-        if not wanted.get("actions"):
-            choice, by = bool(self.section("verify")), "playbook"
-            reason = text("tidak ada konfigurasi dalam playbook", "the playbook has nothing to configure")
-        elif taken:
-            choice, by, reason = taken["configure"], taken["by"], taken["reason"]
-        elif wanted.get("decision", "always") == "never":
-            choice, by, reason = (
-                False,
-                "playbook",
-                text("playbook: tidak perlu konfigurasi", "the playbook says none is needed"),
-            )
-        elif wanted.get("decision", "always") == "always":
-            choice, by, reason = True, "playbook", text("playbook: selalu dikonfigurasi", "the playbook says always")
-        elif all(self.look(s).present for _, s in self.actions("configure") if s.get("state") not in AFTER_A_CHANGE):
-            choice, by, reason = True, "playbook", text("konfigurasi sudah ada", "it is configured already")
-        else:
-            choice, by, reason = None, "playbook", text("menunggu keputusan petugas", "a person has to decide")
+        with self.attempted(9):
+            choice, by, reason = self.choice()
+        if choice is None and alone.is_left(self):
+            return alone.decide(self)
         if choice is not None or not (known and known["configure"] is None):
             self.note("decision", step=9, configure=choice, by=by, reason=reason)
         if choice is None:
-            raise Waiting
+            raise Waiting("awaiting_decision", 9, reason, alone=self.variant.get("alone"))
         self.end_step(9, "ok", reason)
         return choice
+
+    def choice(self) -> tuple[bool | None, str, dict[str, str]]:
+        """Whether to configure (None: a person must say), who says so, and why."""
+        wanted = self.variant.get("configure") or {}
+        taken = self.plan.get("decision")
+        if not wanted.get("actions"):
+            reason = text("tidak ada konfigurasi dalam playbook", "the playbook has nothing to configure")
+            return bool(self.section("verify")), "playbook", reason
+        if taken:
+            return taken["configure"], taken["by"], taken["reason"]
+        if wanted.get("decision", "always") == "never":
+            return False, "playbook", text("playbook: tidak perlu konfigurasi", "the playbook says none is needed")
+        if wanted.get("decision", "always") == "always":
+            return True, "playbook", text("playbook: selalu dikonfigurasi", "the playbook says always")
+        if all(self.look(s).present for _, s in self.actions("configure") if s.get("state") not in AFTER_A_CHANGE):
+            return True, "playbook", text("konfigurasi sudah ada", "it is configured already")
+        return None, "playbook", text("menunggu keputusan petugas", "a person has to decide")
 
     def configure(self) -> None:
         """Steps 10 and 11, back to 10 as often as the playbook allows."""
@@ -239,7 +291,7 @@ class Procedure(Run):
             try:
                 self.visit(11, lambda: self.ask_all(11, "verify"), again=True)
             except StepFailed as failed:
-                if self.ledger.visits(10) >= limit:
+                if isinstance(failed, Halted) or self.ledger.visits(10) >= limit:
                     raise
                 self.loop(11, 10, failed.reason, limit=limit)
             else:

@@ -1,54 +1,93 @@
-"""Programs of the computer: started by argv, never by a shell of ours; output bounded; stopped as a group.
+"""Programs of the computer: started by argv, never by a shell of ours; output bounded; stopped with all they started.
 
-Not by ``subprocess`` and ``tempfile``: importing them costs every computer a sixth of what the agent may take, and
-their waiting looks for the end of a program in steps of up to 50 ms.
+How a program is started is the platform's (``agent.host.start``). Not by ``subprocess`` and ``tempfile``: importing
+them costs every computer a sixth of what the agent may take, and their waiting looks for the end of a program in steps
+of up to 50 ms.
 """
 
 from __future__ import annotations
 
-import errno
 import os
-import signal
 import time
+
+from agent.host import start
+from agent.redact import NOTHING, Redactor
+from agent.stopping import Stopped, held
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, BinaryIO, Mapping, Sequence
 
+    from agent.hang import Watch
+
 OUTPUT_LIMIT_BYTES = 64 * 1024
 """How much of a program's output is kept: its end, where the reason stands."""
+EVIDENCE_LIMIT = 2000
+"""Characters of it that a record keeps."""
+TIMEOUT_S = 900.0
+WIDEST_BYTES = 4
+"""Of a character in whatever encoding."""
+MARK = "PASANG_PROGRAM"
+"""Stands in the environment of a program and of all that it starts: by it they are found again wherever they went."""
+LOOKS = 20
+"""So often within the time that a program may take without getting on is looked whether it does."""
+SHORTEST_LOOK_S = 1.0
+LONGEST_LOOK_S = 10.0
 
 
 class Result:
-    """How a program ended. ``code`` is None where it was stopped for taking too long, negative for a signal."""
+    """How a program ended. ``code`` is None where we stopped it, negative for a signal."""
 
-    __slots__ = ("argv", "code", "err", "out", "seconds")
+    __slots__ = ("argv", "code", "err", "out", "seconds", "secrets", "stopped")
 
-    def __init__(self, argv: Sequence[str], code: int | None, out: str, err: str, seconds: float) -> None:
+    def __init__(
+        self,
+        argv: Sequence[str],
+        code: int | None,
+        out: str,
+        err: str,
+        seconds: float,
+        stopped: dict[str, Any] | None = None,
+        secrets: Redactor = NOTHING,
+    ) -> None:
         self.argv = list(argv)
         self.code = code
         self.out = out
         self.err = err
         self.seconds = seconds
+        self.stopped = stopped
+        """Where we stopped it: why, and what it was doing (``agent.hang``)."""
+        self.secrets = secrets
+        """Whatever quotes ``out`` or ``err`` in part asks these to do it."""
 
     @property
     def ok(self) -> bool:
         """Whether the program says it succeeded: evidence, never proof."""
         return self.code == 0
 
+    @property
+    def said(self) -> str:
+        """What it said of its trouble, or else at all; without secrets."""
+        return self.secrets.text(self.err.strip() or self.out.strip())
+
     def evidence(self) -> dict[str, Any]:
         """What a record keeps of it."""
-        output = (self.out + self.err).strip()
-        return {"argv": self.argv, "exit_code": self.code, "output": output[-2000:], "seconds": round(self.seconds, 3)}
+        output = self.secrets.tail((self.out + self.err).strip(), EVIDENCE_LIMIT)
+        evidence = {"argv": self.argv, "exit_code": self.code, "output": output}
+        return {**evidence, "seconds": round(self.seconds, 3), **({"stopped": self.stopped} if self.stopped else {})}
 
 
 def run(
     argv: Sequence[str],
     *,
-    timeout_s: float = 900,
+    timeout_s: float = TIMEOUT_S,
+    stall_s: float | None = None,
+    root: str | None = None,
+    secrets: Redactor = NOTHING,
     environment: Mapping[str, str] | None = None,
     directory: str | None = None,
     stdin: bytes = b"",
+    line: str | None = None,
 ) -> Result:
     """Run a program to its end.
 
@@ -56,156 +95,75 @@ def run(
 
     Args:
         argv: the program and its arguments; ``~/`` at the beginning of one is the home of whoever we are.
-        timeout_s: after this the program's whole process group is killed.
+        timeout_s: after this the program is stopped, with all that it started.
+        stall_s: so is it when it has not got on for so long; None: nobody looks whether it does.
+        root: the agent's folder; while it runs the lock there tells of it, for whoever goes on after we were killed.
+        secrets: what no record may say of it.
         environment: added to a small, fixed environment (C.UTF-8, a full PATH).
         directory: where it runs.
         stdin: what it may read.
+        line: on Windows, the command line as a whole where the program minds how that is quoted.
 
     Raises:
         OSError: it cannot be started (missing, not executable).
+        Stopped: a person wants it stopped; it was.
     """
-    env = {**own_environment(), **(environment or {})}
+    from agent import lock
+
+    label = os.urandom(8).hex()
+    env = {MARK: label, **start.environment(), **(environment or {})}
     argv = [os.path.expanduser(part) if part.startswith("~/") else part for part in argv]
-    began = time.monotonic()
-    with scratch() as out, scratch() as err, scratch(stdin) as given:
-        pid = spawn(argv, env, directory, (given.fileno(), out.fileno(), err.fileno()))
-        code = wait(pid, timeout_s)
-        if code is None:
-            stop_group(pid)
-        return Result(argv, code, tail(out), tail(err), time.monotonic() - began)
+    began, since, pid = time.monotonic(), start.boot_ticks(), 0
+    mark = f"{MARK}={label}"
+    note = {"pid": pid, "mark": mark, "since": since, "timeout_s": timeout_s, "stall_s": stall_s}
+    place = os.path.join(root or "", label)
+    stopped: dict[str, Any] | None = None
+    watch: Watch | None = None
+    outputs = start.scratch(name=place + ".out"), start.scratch(name=place + ".err")
 
+    def ended(code: int | None) -> Result:
+        said = [tail(file, secrets) for file in outputs]
+        return Result(argv, code, said[0], said[1], time.monotonic() - began, stopped, secrets)
 
-def own_environment() -> dict[str, str]:
-    """The small, fixed environment in which programs run."""
-    env = {
-        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        "LC_ALL": "C.UTF-8",
-        "HOME": os.path.expanduser("~"),
-    }
-    for name in ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "TMPDIR"):
-        if name in os.environ:
-            env[name] = os.environ[name]
-    return env
-
-
-def scratch(content: bytes = b"") -> BinaryIO:
-    """A file without a name, at its beginning: on the disk, or in memory where there is none for it."""
-    try:
-        handle = os.open(os.environ.get("TMPDIR", "/tmp"), os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)  # noqa: S108
-    except OSError:  # a file system that cannot, or is full or read-only
-        handle = os.memfd_create("pasang")
-    file = os.fdopen(handle, "w+b", buffering=0)
-    file.write(content)
-    file.seek(0)
-    return file
-
-
-def spawn(argv: Sequence[str], env: Mapping[str, str], directory: str | None, files: tuple[int, int, int]) -> int:
-    """Start a program in a session of its own and return its number.
-
-    Args:
-        argv: as for ``run``.
-        env: its whole environment.
-        directory: where it runs.
-        files: its input, output and error output; it gets no other file of ours.
-
-    Raises:
-        OSError: as for ``run``.
-    """
-    for name in os.listdir("/proc/self/fd"):
+    with outputs[0] as out, outputs[1] as err, start.scratch(stdin) as given:
         try:
-            if int(name) > 2 and os.get_inheritable(int(name)):
-                os.set_inheritable(int(name), False)
-        except OSError:  # the folder we are listing
-            continue
-    here = os.open(".", os.O_PATH | os.O_DIRECTORY) if directory else -1
-    try:
-        if directory:
-            os.chdir(directory)
-        return os.posix_spawn(
-            find(argv[0], env["PATH"]),
-            list(argv),
-            dict(env),
-            file_actions=[(os.POSIX_SPAWN_DUP2, handle, number) for number, handle in enumerate(files)],
-            setsid=True,
-            setsigmask=[],
-            setsigdef=[signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGINT, signal.SIGTERM],
-        )
-    finally:
-        if here != -1:
-            os.fchdir(here)
-            os.close(here)
+            with held():  # from here on there is a process that nobody else knows of
+                if root:
+                    lock.note_program(root, note)  # by its mark it is found even if we die before we know its number
+                files = given.fileno(), out.fileno(), err.fileno()
+                pid = start.spawn(argv, env, directory, files, label, line)
+                if root:
+                    lock.note_program(root, {**note, "pid": pid})
+            code = start.wait(pid, min(timeout_s, timeout_s if stall_s is None else look_s(stall_s)))
+            if code is None:
+                from agent.hang import Watch  # most programs end before anybody looks
+
+                watch = Watch(pid, mark, since, outputs, secrets)
+                code, stopped = watch.wait(began + timeout_s, stall_s)
+        except Stopped as order:
+            if pid:
+                from agent.hang import Watch
+
+                stopped = (watch or Watch(pid, mark, since, outputs, secrets)).stop("order")
+                order.evidence = ended(None).evidence()
+            raise
+        finally:
+            if root:
+                lock.note_program(root, None)
+        return ended(code)
 
 
-def find(name: str, path: str) -> str:
-    """Where a program is, as a shell would look for it."""
-    if "/" in name:
-        return name
-    for folder in path.split(":"):
-        found = os.path.join(folder, name)
-        if os.access(found, os.X_OK) and os.path.isfile(found):
-            return found
-    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+def look_s(stall_s: float) -> float:
+    """How long to wait between two looks at a program: a look costs the computer up to some milliseconds."""
+    return min(LONGEST_LOOK_S, max(SHORTEST_LOOK_S, stall_s / LOOKS))
 
 
-def wait(pid: int, timeout_s: float) -> int | None:
-    """Wait for a child: its exit code, negative for a signal; None where it still runs after ``timeout_s``."""
-    deadline = time.monotonic() + timeout_s
-    handle = -1
-    opens = getattr(os, "pidfd_open", None)
-    if opens:
-        try:
-            handle = opens(pid)
-        except OSError:  # a kernel older than 5.3
-            opens = None
-    if not opens:
-        return wait_in_steps(pid, deadline)
-    import select
-
-    try:
-        poll = select.poll()
-        poll.register(handle, select.POLLIN)
-        poll.poll(max(0, int((deadline - time.monotonic()) * 1000)))
-    finally:
-        os.close(handle)
-    done, status = os.waitpid(pid, os.WNOHANG)
-    return exit_code(status) if done else None
-
-
-def wait_in_steps(pid: int, deadline: float) -> int | None:
-    """As ``wait``, on Python 3.8 and on kernels that have nothing better."""
-    pause_s = 0.0005
-    while True:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        left_s = deadline - time.monotonic()
-        if done or left_s <= 0:
-            return exit_code(status) if done else None
-        time.sleep(min(pause_s, left_s))
-        pause_s = min(pause_s * 2, 0.05)
-
-
-def exit_code(status: int) -> int:
-    """What ``waitpid`` says, as ``Result.code``."""
-    return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-
-
-def stop_group(pid: int) -> None:
-    """Ask a child's process group to end, then end it."""
-    for sign, patience_s in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 10.0)):
-        try:
-            os.killpg(pid, sign)
-        except ProcessLookupError:
-            return
-        if wait(pid, patience_s) is not None:
-            break
-    try:
-        os.killpg(pid, signal.SIGKILL)  # what did not end with it
-    except ProcessLookupError:
-        return
-
-
-def tail(stream: BinaryIO) -> str:
-    """The last part of what was written to a file."""
+def tail(stream: BinaryIO, secrets: Redactor) -> str:
+    """The last part of what was written to a file; it does not begin within a secret."""
     size = stream.seek(0, os.SEEK_END)
-    stream.seek(max(0, size - OUTPUT_LIMIT_BYTES))
-    return stream.read().decode("utf-8", "replace")
+    begin = max(0, size - OUTPUT_LIMIT_BYTES + 1) & ~1  # a character of UTF-16 is two bytes
+    margin = min(begin, secrets.longest * WIDEST_BYTES)
+    stream.seek(begin - margin)
+    data = stream.read()
+    found = start.decoded(data[margin:])
+    return secrets.behind(start.decoded(data), len(found)) if margin else found

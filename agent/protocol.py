@@ -1,4 +1,4 @@
-"""The wire between controller and agent; the only module of the agent that the controller imports.
+"""The wire between controller and agent; but for a test's `faults`, all of the agent that the controller imports.
 
 Frames are lines of JSON; a frame that announces bytes (``size``) is followed by exactly that many. The way in::
 
@@ -6,10 +6,13 @@ Frames are lines of JSON; a frame that announces bytes (``size``) is followed by
     {"stage": n}\\n      + n bytes                   the first stage, Python source
     {"agent": digest, "size": n, …, "plan": …}\\n    one frame of JSON: the job
     {"blob": digest, "offset": o, "size": n}\\n + n bytes, as often as something was asked for
+    {"blob": digest, "sums": [digest of each chunk, in order]}\\n, some at a time
 
 The way out is records (they have ``seq``) and answers (they have ``answer``)::
 
-    {"answer": "need", "blobs": [{"blob": digest, "offset": have}]}
+    {"answer": "need", "blobs": [{"blob": digest, "offset": have}]}      from there to its end
+                                {"blob": digest, "offset": o, "size": n}  a piece of it
+                                {"blob": digest, "chunk_bytes": n}        the sums of its chunks
     {"answer": "fault", "code": …, "reason": {"id": …, "en": …}}
     {"answer": "end"}                               nothing more will come on this contact
 
@@ -18,11 +21,11 @@ Shapes of plan and records: ``docs/records.md``.
 
 from __future__ import annotations
 
-import json
+from agent.light import json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, BinaryIO
+    from typing import Any
 
 VERSION = 1
 MARK = b"PASANG 1\n"
@@ -40,6 +43,7 @@ OUTCOMES = (
     "not_started",
     "running",
     "awaiting_decision",
+    "awaiting_reboot",
     "verified",
     "verify_failed",
     "uninstalled",
@@ -59,8 +63,21 @@ def text(id: str, en: str) -> dict[str, str]:
 
 
 def encode(frame: dict[str, Any]) -> bytes:
-    """One frame as one line of JSON, newline included."""
-    return json.dumps(frame, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogateescape") + b"\n"
+    """One frame as one line of JSON in UTF-8, newline included.
+
+    A byte of a name in no known encoding, which Python holds as half a surrogate pair, is escaped and comes back as it
+    was: the way back needs that name.
+    """
+    return json.dumps(frame, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace") + b"\n"
+
+
+def finite(number: str) -> float | None:
+    """A number, or None for one that is beyond all numbers: JSON can write it, and nobody can go on with it."""
+    value = float(number)
+    return value if value - value == 0 else None
+
+
+_decoded = json.decoder(parse_float=finite, parse_constant=lambda _: None)
 
 
 def decode(line: bytes) -> dict[str, Any]:
@@ -72,23 +89,9 @@ def decode(line: bytes) -> dict[str, Any]:
     if len(line) > LINE_LIMIT_BYTES:
         raise ProtocolError(f"a line of {len(line)} bytes; the limit is {LINE_LIMIT_BYTES}")
     try:
-        frame = json.loads(line.decode("utf-8"))
+        frame = _decoded(line.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise ProtocolError(f"not a line of JSON: {error}") from error
     if not isinstance(frame, dict):
         raise ProtocolError("not a JSON object")
     return frame
-
-
-def read_frame(stream: BinaryIO) -> dict[str, Any] | None:
-    """The next frame of a blocking stream; None at its end.
-
-    Raises:
-        ProtocolError: as ``decode``; also where the stream ends within a line.
-    """
-    line = stream.readline(LINE_LIMIT_BYTES + 1)
-    if not line:
-        return None
-    if not line.endswith(b"\n"):
-        raise ProtocolError("the line is cut off or longer than allowed")
-    return decode(line)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 
-from agent import snapshot
+from agent import requirements, snapshot
 from agent.actions import ActionFailed, action
 from agent.contents import Contents
+from agent.host import sweep_of
+from agent.journal import read_lines
 from agent.kept import load, record_path, save
-from agent.leftovers import Sweep
+from agent.moments import windows_of
 from agent.protocol import text
-from agent.rollback import first, late_last, settle, swept, undo
+from agent.rollback import first, last_of_its_kind, late_last, note_after, see_to_orphans, settle, swept, undo, unseen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +39,11 @@ def uninstall(run: Run) -> None:
     if kept is None and not any(run.look(s).state in ("present", "different") for s in run.section("install")):
         run.end("not_installed", 8, None)
         return
+    if not run.host.is_administrator:
+        asked = (run.variant.get("requirements") or {}).get("administrator")
+        if asked or requirements.is_roots(run.variant, run.host):
+            run.end("not_eligible", 4, requirements.no_administrator(run.host))
+            return
     run.gate()
     run.begin_step(8)
     runs = kept["runs"] if kept else [{"folder": None, "changes": [], "contents": {}, "effects": foreign_log(run)}]
@@ -45,7 +52,10 @@ def uninstall(run: Run) -> None:
         before = {"snapshot": snapshot.take(run.host, run.variant.get("watch", [])), "baseline": {}}
         save(os.path.join(run.folder, "before.json"), before)
     effects = [effect for each in reversed(runs) for effect in reversed(each["effects"])]
-    troubles = undo_log(run, late_last(effects, lambda effect: effect["undo"]))
+    see_to_orphans(run)
+    effects = late_last(effects, lambda effect: effect["undo"])
+    once = last_of_its_kind([(effect["kind"], effect["undo"]) for effect in effects])
+    troubles = undo_log(run, [{**effect, "undo": entry} for effect, entry in zip(effects, once)])
     troubles += undo_section(run)
     verdict = prove_removal(run, runs, troubles)
     run.note("rollback", durable=True, step=8, **verdict)
@@ -89,11 +99,12 @@ def undo_section(run: Run) -> list[dict[str, str]]:
             continue
         kind = action(spec["kind"])
         try:
-            evidence = kind.apply(spec, run.host)
+            with run.watched(spec.get("stall_s")):
+                evidence = kind.apply(spec, run.host)
         except ActionFailed as failed:
             troubles.append(failed.reason)
             evidence = failed.evidence
-        run.note("removed", step=8, kind=spec["kind"], title=kind.title(spec), evidence=evidence)
+        run.note("removed", step=8, kind=spec["kind"], title=run.title(spec), evidence=evidence)
     return troubles
 
 
@@ -105,8 +116,23 @@ def foreign_log(run: Run) -> list[dict[str, Any]]:
         kind = action(spec["kind"])
         entry = kind.absent(spec, run.host)
         if entry is not None:
-            found.append({"kind": spec["kind"], "title": kind.title(spec), "undo": entry})
+            found.append({"kind": spec["kind"], "title": run.title(spec), "undo": entry})
     return found
+
+
+def named(spec: dict[str, Any]) -> str:
+    """What an action put there, by the name that it has in every language."""
+    one = next((str(spec[word]) for word in ("path", "into", "name", "shell", "payload", "key") if spec.get(word)), "")
+    several = [*(spec.get("argv") or ()), *(spec.get("payloads") or ()), *(spec.get("packages") or ())]
+    return str(one or " ".join(several))
+
+
+def journal_of(folder: str) -> list[dict[str, Any]]:
+    """The records of an earlier run; empty where its journal is gone."""
+    try:
+        return [record for _, record in read_lines(os.path.join(folder, "journal.ndjson"))]
+    except OSError:
+        return []
 
 
 def prove_removal(run: Run, runs: Sequence[dict[str, Any]], troubles: list[dict[str, str]]) -> dict[str, Any]:
@@ -117,18 +143,37 @@ def prove_removal(run: Run, runs: Sequence[dict[str, Any]], troubles: list[dict[
     residue: list[dict[str, str]] = []
     if earlier:
         touched = {(row["kind"], row["name"]) for each in runs for row in each["changes"]}
-        state, left = settle(run, earlier["snapshot"])
+        folders = [run.folder, *(each["folder"] for each in runs)]
+        sweep = sweep_of(run.host, os.path.join(run.folder, "keep", "leftovers"), Contents(run.folder), folders)
+        removing = windows_of(run.journal.records)
+        is_due = sweep.is_due(removing)
+        if not is_due:
+            now, left = settle(run, earlier["snapshot"])
+        else:  # what is at work still would be waited for in vain
+            left = snapshot.difference(earlier["snapshot"], now)
         residue = [row for row in left if (row["kind"], row["name"]) in touched]
-        if residue:
+        if residue or is_due:
             installed = {path: content for each in runs for path, content in each["contents"].items()}
-            sweep = Sweep(run.host, os.path.join(run.folder, "keep", "leftovers"), Contents(run.folder))
-            swept(run, lambda: sweep.removal(residue, state, installed))
-            _, left = settle(run, earlier["snapshot"])
+            windows = [window for each in runs for window in windows_of(journal_of(each["folder"]))]
+            swept(
+                run,
+                lambda: sweep.removal(
+                    residue,
+                    earlier["snapshot"],
+                    now,
+                    installed=installed,
+                    windows=windows,
+                    removing=removing,
+                ),
+            )
+            now, left = settle(run, earlier["snapshot"])
             residue = [row for row in left if (row["kind"], row["name"]) in touched]
+    residue += unseen(run, [(effect["kind"], effect["undo"]) for each in runs for effect in each["effects"]])
+    known = load(os.path.join(run.folder, "before.json"))["snapshot"].get("processes", {})
+    residue += [{"kind": "process", "name": n, "change": "added"} for n in sorted(now["processes"].keys() - known)]
     still = [s for s in run.section("install") if run.look(s).state == "present"]
-    residue += [{"kind": s["kind"], "name": action(s["kind"]).title(s)["en"], "change": "added"} for s in still]
-    digest = save(os.path.join(run.folder, "after.json"), {"snapshot": now})
-    run.note("snapshot", step=8, when="after", digest=digest, counts=snapshot.counts(now), **now["notes"])
+    residue += [{"kind": s["kind"], "name": named(s), "change": "added"} for s in still]
+    note_after(run, now)
     if troubles:
         return {"verdict": "failed", "residue": residue, "restored": None, "reason": first(troubles)}
     if residue:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 import time
 
-from agent import snapshot
+from agent import lock, snapshot
 from agent.actions import ActionFailed, action
 from agent.contents import Contents
-from agent.kept import load, save
-from agent.leftovers import Sweep, windows_of
+from agent.digest import sha256
+from agent.host import sweep_of
+from agent.kept import load, packed, save
+from agent.moments import windows_of
 from agent.probes import probe
 from agent.protocol import text
 from agent.run import unexpected
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from agent.run import Run
 
 SETTLING_S = 5.0
-"""How long ports and services may take to go after their software has gone."""
+"""How long ports, services and processes may take to go after their software has gone."""
 
 
 def take_back(run: Run, failure: dict[str, Any]) -> None:
@@ -38,11 +40,15 @@ def take_back(run: Run, failure: dict[str, Any]) -> None:
     rollback = run.ledger.rollback
     assert rollback is not None  # noqa: S101 - for the type checker: written just above
     summary = {key: rollback[key] for key in ("verdict", "residue", "restored")}
+    if rollback["restored"]:
+        from agent.installed import keep_windows
+
+        keep_windows(run)
     if run.ledger.is_open(8):
         run.end_step(8, "ok" if rollback["verdict"] == "clean" else "failed", rollback["reason"])
         run.loop(8, 1, failure["reason"])
     outcome = "needs_person" if rollback["verdict"] == "failed" else "rolled_back"
-    if not run.ledger.effects and run.is_installed():
+    if not run.ledger.effects and not run.ledger.stopped and run.is_installed():
         # Nothing was changed, so there is nothing to take back, and what does not work was there before us.
         outcome = "needs_person"
     run.end(outcome, failure["step"], failure["reason"], rollback=summary)
@@ -53,9 +59,11 @@ def undo_all(run: Run) -> list[dict[str, str]]:
 
     Effects that only make a service read its files again are undone last, when the files are as they were.
     """
+    see_to_orphans(run)
     effects = late_last(list(reversed(run.ledger.effects)), lambda effect: effect.entry)
+    once = last_of_its_kind([(effect.kind, effect.entry) for effect in effects])
     troubles = []
-    for effect in effects:
+    for effect, entry in zip(effects, once):
         if effect.undone == "changed":
             continue
         number = {
@@ -66,7 +74,7 @@ def undo_all(run: Run) -> list[dict[str, str]]:
             "kind": effect.kind,
         }
         run.note("intent", durable=True, step=8, title=effect.title, undo=None, **number)
-        trouble, evidence, seconds = undo(run, effect.kind, effect.entry)
+        trouble, evidence, seconds = undo(run, effect.kind, entry)
         if trouble:
             troubles.append(trouble)
         result = "failed" if trouble else "changed"
@@ -84,9 +92,29 @@ def undo_all(run: Run) -> list[dict[str, str]]:
     return troubles
 
 
+def see_to_orphans(run: Run) -> None:
+    """Of programs that a killed agent left at work: what was to be done is stopped, what takes back is waited for."""
+    if lock.program_of(run.host.root):
+        from agent import orphans
+
+        begun = [record["verb"] for record in run.journal.records if record["type"] == "intent"]
+        orphans.stop(run) if begun[-1:] == ["apply"] else orphans.wait(run, 8)
+
+
 def late_last(effects: list[Any], entry_of: Callable[[Any], dict[str, Any]]) -> list[Any]:
     """In the order given, but for those that only make sense when the files are as they were (``late``)."""
     return sorted(effects, key=lambda effect: bool(entry_of(effect).get("late")))
+
+
+def last_of_its_kind(effects: Sequence[tuple[str, dict[str, Any]]]) -> list[dict[str, Any]]:
+    """The entries, in order; of several that let one service read its files again, only the last one does so."""
+    seen: set[tuple[Any, ...]] = set()
+    found = []
+    for kind, entry in reversed(effects):
+        about = (kind, entry.get("name"), entry.get("state"))
+        found.append({**entry, "late": False} if entry.get("late") and about in seen else entry)
+        seen.add(about)
+    return found[::-1]
 
 
 def undo(run: Run, kind: str, entry: dict[str, Any]) -> Any:
@@ -95,7 +123,8 @@ def undo(run: Run, kind: str, entry: dict[str, Any]) -> Any:
     trouble: dict[str, str] | None = None
     evidence: dict[str, Any] = {}
     try:
-        evidence = action(kind).undo(entry, run.host)
+        with run.watched(entry.get("stall_s")):
+            evidence = action(kind).undo(entry, run.host)
     except ActionFailed as failed:
         trouble, evidence = failed.reason, failed.evidence
     except Exception as error:  # noqa: BLE001 - the rest must be taken back whatever this was
@@ -111,14 +140,14 @@ def prove(run: Run, troubles: list[dict[str, str]]) -> dict[str, Any]:
         return {"verdict": verdict, "residue": [], "restored": None, "reason": first(troubles)}
     watch = run.variant.get("watch", [])
     residue = snapshot.difference(before["snapshot"], snapshot.take(run.host, watch, before=before["snapshot"]))
-    if any(row["kind"] != "port" for row in residue):
-        contents = Contents(run.folder, before["contents"])
-        sweep = Sweep(run.host, os.path.join(run.folder, "keep", "leftovers"), contents)
-        windows = windows_of(run.journal.records)
+    contents = Contents(run.folder, before["contents"])
+    sweep = sweep_of(run.host, os.path.join(run.folder, "keep", "leftovers"), contents, [run.folder])
+    windows = windows_of(run.journal.records)
+    if any(row["kind"] not in ("port", "process") for row in residue) or sweep.is_due(windows):
         swept(run, lambda: sweep.rollback(residue, before["snapshot"], windows))
     state, residue = settle(run, before["snapshot"])
-    digest = save(os.path.join(run.folder, "after.json"), {"snapshot": state})
-    run.note("snapshot", step=8, when="after", digest=digest, counts=snapshot.counts(state), **state["notes"])
+    residue += unseen(run, [(effect.kind, effect.entry) for effect in run.ledger.effects])
+    note_after(run, state)
     broken = ask_again(run, before["baseline"])
     restored = before["baseline"]["version"]
     if troubles or broken:
@@ -128,6 +157,25 @@ def prove(run: Run, troubles: list[dict[str, str]]) -> dict[str, Any]:
         reason = text(f"masih tersisa: {names}", f"left over: {names}")
         return {"verdict": "residue", "residue": residue, "restored": restored, "reason": reason}
     return {"verdict": "clean", "residue": [], "restored": restored, "reason": None}
+
+
+def unseen(run: Run, effects: Sequence[tuple[str, dict[str, Any]]]) -> list[dict[str, str]]:
+    """What effects that were undone have left, where only their kind can tell: rows as of ``snapshot.difference``."""
+    found: list[dict[str, str]] = []
+    for kind, entry in effects:
+        if hasattr(action(kind), "residue"):
+            found += action(kind).residue(entry, run.host)
+    return found
+
+
+def note_after(run: Run, state: snapshot.Snapshot) -> None:
+    """Record the state after the way back. It is kept for whoever looks for it, as far as the disk has room."""
+    content = {"snapshot": state}
+    try:
+        digest = save(os.path.join(run.folder, "after.json"), content)
+    except OSError:
+        digest = sha256(packed(content)).hexdigest()
+    run.note("snapshot", step=8, when="after", digest=digest, counts=snapshot.counts(state), **state["notes"])
 
 
 def swept(run: Run, work: Callable[[], dict[str, list[str]]]) -> None:
@@ -154,7 +202,7 @@ def settle(run: Run, before: snapshot.Snapshot) -> Any:
     state = snapshot.take(run.host, watch, before=before)
     while True:
         residue = snapshot.difference(before, state)
-        if not any(row["kind"] in ("port", "service") for row in residue) or time.monotonic() > deadline:
+        if not any(row["kind"] in ("port", "service", "process") for row in residue) or time.monotonic() > deadline:
             return state, residue
         time.sleep(0.2)
         state = snapshot.take(run.host, watch, before=before)

@@ -9,14 +9,19 @@ from __future__ import annotations
 import os
 import time
 
-from agent import snapshot
+from agent import lock, snapshot
 from agent.actions import KINDS as ACTIONS
 from agent.actions import ActionFailed, action
-from agent.journal import mono
+from agent.files import remove
+from agent.host import boot
+from agent.journal import JournalError, mono
 from agent.kept import load, record_path, save
 from agent.ledger import Ledger
+from agent.light.contexts import contextmanager
 from agent.probes import probe
 from agent.protocol import ProtocolError, text
+from agent.reserve import FULL
+from agent.stopping import Stopped, heard, held
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +35,11 @@ if TYPE_CHECKING:
 
 AFTER_A_CHANGE = ("reloaded", "restarted")
 """States of a service that are effects of their own, wanted where something before them in the section changed."""
+STALL_S = 600.0
+"""How long a program of an action may go without getting on, where the playbook does not say."""
+
+VERSIONED = ("archive", "deb", "msi", "exe")
+"""Actions that find a version; of the others it is only known whether the computer is as they ask."""
 
 
 class StepFailed(Exception):
@@ -41,8 +51,16 @@ class StepFailed(Exception):
         self.reason = reason
 
 
+class Halted(StepFailed):
+    """A person stopped the step: it is not tried again."""
+
+
 class Waiting(BaseException):
-    """A person must decide before the run can go on."""
+    """Something must come before the run can go on: a decision, or a reboot that is not ours to do now."""
+
+    def __init__(self, outcome: str, step: int, reason: dict[str, str] | None, **fields: Any) -> None:
+        super().__init__(outcome)
+        self.fields = {"outcome": outcome, "step": step, "reason": reason, **fields}
 
 
 class Run:
@@ -68,7 +86,10 @@ class Run:
         self.ledger = Ledger(journal.records)
         self.variant: dict[str, Any] = {}
         self.facts: dict[str, Any] = {}
+        self.ready: dict[str, Any] = {}
+        """How the computer was found to be ready, in a life of the agent that is the first in a boot."""
         host.payloads = plan["payloads"]
+        host.secrets = journal.secrets
 
     def visit(self, step: int, work: Callable[[], None], *, again: bool = False) -> None:
         """One visit of a step, begun and ended in the journal; nothing where it has succeeded already.
@@ -79,25 +100,87 @@ class Run:
         if self.ledger.result(step) == "ok" and not again:
             return
         self.begin_step(step)
-        try:
+        with self.attempted(step):
             work()
+        self.end_step(step, "ok", None)
+
+    @contextmanager
+    def attempted(self, step: int) -> Iterator[None]:
+        """Work of a step that has begun: whatever goes wrong in it, the step has failed.
+
+        Raises:
+            StepFailed: it has.
+        """
+        try:
+            with self.stoppable(step):
+                yield
         except StepFailed as failed:
-            self.end_step(step, "failed", failed.reason)
+            if self.ledger.is_open(step):
+                self.end_step(step, "failed", failed.reason)
             raise
-        except (OSError, ProtocolError):
+        except (JournalError, ConnectionError, ProtocolError):
             raise  # the journal's or the line's: what cannot be written down, or was not heard whole, is not decided
         except Exception as error:
             self.end_step(step, "failed", unexpected(error))
             raise StepFailed(step, unexpected(error)) from error
-        self.end_step(step, "ok", None)
+
+    @contextmanager
+    def stoppable(self, step: int) -> Iterator[None]:
+        """Work of a step that a person may stop at any moment; then the step has failed.
+
+        Raises:
+            Halted: a person did.
+        """
+        try:
+            with heard():
+                yield
+        except Stopped as stopped:
+            reason = self.heed(step, stopped)
+            self.end_step(step, "failed", reason)
+            raise Halted(step, reason) from stopped
+
+    def heed(self, step: int, stopped: Stopped) -> dict[str, str]:
+        """Record who stopped the run, and what was under way; the reason for which the step fails."""
+        by = stopped.order.get("by") or "?"
+        waits = stopped.evidence.get("stopped", {}).get("waits")
+        if self.ledger.stopped is None:
+            self.note(
+                "stopped", durable=True, step=step, by=by, asked_at=stopped.order.get("at"), evidence=stopped.evidence
+            )
+        reason = text(f"dihentikan oleh {by}", f"stopped by {by}")
+        return text(f"{reason['id']} saat {waits['id']}", f"{reason['en']} while {waits['en']}") if waits else reason
+
+    @contextmanager
+    def watched(self, stall_s: float | None) -> Iterator[None]:
+        """Programs started in here may go so long without getting on, then they are stopped; None: ``STALL_S``."""
+        self.host.stall_s = stall_s or STALL_S
+        try:
+            yield
+        finally:
+            self.host.stall_s = None
 
     def apply_all(self, step: int, section: str) -> None:
         """Every action of a section in order; in ``run`` also its probes, where they stand."""
         for index, spec in enumerate(self.section(section)):
             if spec["kind"] in ACTIONS:
-                self.effect(step, section, index, spec)
+                with self.watched(spec.get("stall_s")):
+                    self.effect(step, section, index, spec)
+                self.reboot(step, section, index, spec.get("reboot"))
             else:
                 self.ask(step, section, index, spec)
+
+    def reboot(self, step: int, section: str, index: int | None, wanted: str | None) -> None:
+        """Reboot the computer where an action, or without ``index`` the variant, wants that now.
+
+        Raises:
+            Waiting: it cannot be yet.
+            StepFailed: it could not be for too long.
+        """
+        if wanted in (None, "never"):
+            return
+        from agent import reboot
+
+        reboot.after(self, step, section, index, str(wanted))
 
     def effect(self, step: int, section: str, index: int, spec: dict[str, Any]) -> None:
         """One action: nothing where the computer is as asked already.
@@ -111,18 +194,29 @@ class Run:
             raise StepFailed(step, known.reason)
         if known and known.result:
             return
+        if lock.program_of(self.host.root):
+            from agent import orphans
+
+            stuck = orphans.wait(self, step)
+            if stuck:
+                raise StepFailed(step, stuck)
+        older = section == "run" and self.is_older(spec)
+        if older:
+            spec = {**spec, "state": "restarted"}
+        settled = self.settle(spec) if known else {}
         found = self.detect(step, section, index, spec)
         repeats = spec.get("state") in AFTER_A_CHANGE
         in_place = found.present and known is not None and not repeats
         if known is None:
-            if found.present and not (repeats and (visit > 1 or self.ledger.changed(section, visit))):
+            if found.present and not older and not (repeats and (visit > 1 or self.ledger.changed(section, visit))):
                 return
             known = self.intend(step, section, index, spec)
         began = time.monotonic()
         evidence: dict[str, Any] = {}
+        halted: Halted | None = None
         try:
             # Died after the intent: what is in place by now is looked at, never done again.
-            evidence = {"interrupted": True} if in_place else kind.apply(spec, self.host)
+            evidence = {**settled, **({"interrupted": True} if in_place else kind.apply(spec, self.host))}
             after = kind.verify(spec, self.host)
             reason = (
                 None
@@ -133,6 +227,9 @@ class Run:
                 evidence["found"] = after.found
         except ActionFailed as failed:
             reason, evidence = failed.reason, {**evidence, **failed.evidence}
+        except Stopped as stopped:
+            halted = Halted(step, self.heed(step, stopped))
+            reason, evidence = halted.reason, {**evidence, **stopped.evidence}
         except Exception as error:  # noqa: BLE001 - whatever it is, what was begun must be taken back
             reason = unexpected(error)
         self.note(
@@ -144,14 +241,35 @@ class Run:
             section=section,
             index=index,
             kind=spec["kind"],
-            title=kind.title(spec),
+            title=self.title(spec),
             result="failed" if reason else "changed",
             evidence=evidence,
             reason=reason,
             seconds=round(time.monotonic() - began, 3),
         )
+        if halted:
+            raise halted
         if reason:
             raise StepFailed(step, reason)
+
+    def settle(self, spec: dict[str, Any]) -> dict[str, Any]:
+        """What an ``apply`` that died in the middle left: finished, as far as its kind can, before it is looked at."""
+        kind = action(spec["kind"])
+        try:
+            return dict(kind.settle(spec, self.host)) if hasattr(kind, "settle") else {}
+        except ActionFailed:
+            return {}  # it stands in the way of apply as well, which says so
+
+    def is_older(self, spec: dict[str, Any]) -> bool:
+        """Whether a service that is to run has been up since before this run changed the software.
+
+        What runs then is not what was installed: started again, it is what steps 6 and 7 are about.
+        """
+        changes = (r["mono"] for r in self.journal.records if r["type"] == "intent" and r["section"] == "install")
+        began = next(changes, None)
+        if began is None or spec["kind"] != "service" or spec.get("state") != "running":
+            return False
+        return bool(self.host.services.read(spec["name"]).active_for_s > mono() - began)
 
     def intend(self, step: int, section: str, index: int, spec: dict[str, Any]) -> Effect:
         """Keep what the way back needs, and put the intent on the disk."""
@@ -162,12 +280,15 @@ class Run:
         kind = action(spec["kind"])
         number = len(self.ledger.effects) + 1
         keep = os.path.join(self.folder, "keep", str(number))
-        os.makedirs(keep, exist_ok=True)
         try:
+            os.makedirs(keep, exist_ok=True)
             entry = kind.capture(spec, self.host, keep)
         except (ActionFailed, OSError) as error:
-            reason = error.reason if isinstance(error, ActionFailed) else text(str(error), str(error))
+            remove(keep)  # half of what was to be kept is of no use, and takes the room that the way back may need
+            reason = error.reason if isinstance(error, ActionFailed) else unexpected(error)
             raise StepFailed(step, reason) from error
+        if spec.get("stall_s"):
+            entry["stall_s"] = spec["stall_s"]  # its undo may take as long
         self.note(
             "intent",
             durable=True,
@@ -178,7 +299,7 @@ class Run:
             visit=self.ledger.visits(step),
             kind=spec["kind"],
             verb="apply",
-            title=kind.title(spec),
+            title=self.title(spec),
             undo=entry,
         )
         return self.ledger.effects[-1]
@@ -219,7 +340,10 @@ class Run:
         since = kept.get("since") or (self.ledger.variant or {}).get("since", {})
         specs = [{**spec, "within_s": 0} for spec in kept.get("probes") or self.section("test")]
         passing = [spec for spec in specs if probe(spec, self.host, since)["verdict"] == "passed"]
-        version = kept.get("software", {}).get("version") or ", ".join(d.found for d in found if d.state != "absent")
+        kinds = [spec["kind"] for spec in self.section("install")]
+        rows = [row.found for kind, row in zip(kinds, found) if kind in VERSIONED and row.state != "absent"]
+        named = (os.path.basename(row) for row in rows if isinstance(row, str))
+        version = kept.get("software", {}).get("version") or ", ".join(named)
         return {"version": version or None, "probes": [{**s, "within_s": 10} for s in passing], "since": since}
 
     def ask_all(self, step: int, section: str) -> None:
@@ -257,7 +381,7 @@ class Run:
     def detect(self, step: int, section: str, index: int, spec: dict[str, Any]) -> Detection:
         """What an action finds, recorded."""
         found = self.look(spec)
-        title = action(spec["kind"]).title(spec)
+        title = self.title(spec)
         self.note(
             "detected",
             step=step,
@@ -269,6 +393,11 @@ class Run:
             found=found.found,
         )
         return found
+
+    def title(self, spec: dict[str, Any]) -> dict[str, str]:
+        """What an action does, for the form."""
+        title: dict[str, str] = action(spec["kind"]).title(self.host.secrets.masked(spec))
+        return title
 
     def is_installed(self) -> bool:
         """Whether everything of the install section is in place."""
@@ -290,8 +419,9 @@ class Run:
     # -- the journal ---------------------------------------------------------------------------------------------------
 
     def note(self, type_: str, *, durable: bool = False, **fields: Any) -> None:
-        """Write a record and remember it."""
-        self.ledger.note(self.journal.append(type_, durable=durable, **fields))
+        """Write a record and remember it; both, whoever wants us to stop."""
+        with held():
+            self.ledger.note(self.journal.append(type_, durable=durable, **fields))
 
     def begin_step(self, step: int) -> None:
         """Begin a visit, or go on with the one that an earlier process began."""
@@ -300,12 +430,8 @@ class Run:
 
     def end_step(self, step: int, result: str, reason: dict[str, str] | None) -> None:
         """End the visit."""
-        began = next(
-            (r["mono"] for r in reversed(self.journal.records) if r["type"] == "step_started" and r["step"] == step),
-            None,
-        )
         record: dict[str, Any] = {"step": step, "visit": self.ledger.visits(step), "result": result, "reason": reason}
-        self.note("step_ended", seconds=round(mono() - began, 3) if began is not None else 0, **record)
+        self.note("step_ended", seconds=self.ledger.seconds(step, mono()), **record)
 
     def loop(self, step: int, to: int, reason: dict[str, str], *, limit: int = 1) -> None:
         """Record that the procedure goes back, from which step to which, and why."""
@@ -315,8 +441,9 @@ class Run:
     def end(
         self, outcome: str, step: int, reason: dict[str, str] | None, *, rollback: dict[str, Any] | None = None
     ) -> None:
-        """The last record."""
-        began = self.ledger.began
+        """The last record. Nothing of ours is in the computer's own folders when somebody reads it."""
+        boot.forget(self.folder)
+        pending = self.pending_reboot() if self.ledger.effects or self.plan["mode"] == "uninstall" else None
         self.note(
             "run_ended",
             durable=True,
@@ -324,13 +451,35 @@ class Run:
             step=step,
             reason=reason,
             rollback=rollback,
-            seconds=round(mono() - began["mono"], 3) if began else 0,
+            seconds=self.ledger.seconds_of_all(mono()),
             cpu_seconds=round(self.ledger.cpu_seconds + time.process_time(), 3),
+            **({"pending_reboot": pending} if pending else {}),
         )
+
+    def pending_reboot(self) -> str | None:
+        """What waits for a reboot of this computer; None where nothing does, or nobody can tell."""
+        return self.asked_reboot() or self.known_reboot()
+
+    def asked_reboot(self) -> str | None:
+        """The installer of ours that said, in this boot, that it wants the computer rebooted; None where none did."""
+        for record in reversed(self.journal.records):
+            asked = (record.get("evidence") or {}).get("reboot") if record["type"] == "effect" else None
+            if asked and asked["boot"] == self.host.boot_id():
+                return f"{record['kind']}: {asked['kind']}"
+        return None
+
+    def known_reboot(self) -> str | None:
+        """What the operating system itself says that a reboot is wanted for."""
+        try:
+            return self.host.pending_reboot()
+        except OSError:
+            return None
 
 
 def unexpected(error: Exception) -> dict[str, str]:
-    """The reason for what nobody foresaw."""
+    """The reason for what nobody foresaw; a full disk has words of its own."""
+    if isinstance(error, OSError) and error.errno in FULL:
+        return text(f"disk komputer penuh: {error}", f"the computer's disk is full: {error}")
     return text(f"kesalahan tak terduga: {error!r}", f"an unexpected error: {error!r}")
 
 

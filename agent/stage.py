@@ -1,9 +1,12 @@
 # The first stage: sent as source, run by the bootstrap, which leaves standard input at the job. It reads the job, asks
 # for the agent (and psutil) where their digests are not here yet, checks what it is going to run, and hands over. Kept
-# tiny: its bytes are printed and watched by `make bench`. No docstrings or annotations, since they would travel.
-import json
+# tiny: its bytes are printed and watched by `make bench`. No docstrings or annotations, since they would travel. What
+# differs by platform are functions of their own: agent/windows/stage.py has Windows' in their place.
+import marshal
 import os
 import sys
+from _frozen_importlib_external import MAGIC_NUMBER
+from _imp import source_hash
 
 try:
     from _sha2 import sha256
@@ -13,12 +16,30 @@ except ImportError:
     except ImportError:
         from hashlib import sha256
 
+try:  # as agent/light/json.py does it
+    from _json import encode_basestring_ascii, make_encoder, make_scanner
+except ImportError:
+    from json import dumps, loads
+else:
+
+    class Reading:
+        strict = True
+        object_hook = object_pairs_hook = None
+        parse_int = int
+        parse_float = parse_constant = float
+
+    def loads(line):  # type: ignore[misc]
+        return make_scanner(Reading)(line.decode(), 0)[0]  # type: ignore[arg-type]
+
+    def dumps(frame):  # type: ignore[misc]
+        return "".join(make_encoder({}, str, encode_basestring_ascii, None, ":", ",", False, False, True)(frame, 0))
+
 
 b = sys.stdin.buffer
 
 
 def say(frame):
-    sys.stdout.buffer.write(json.dumps(frame).encode() + b"\n")
+    sys.stdout.buffer.write(dumps(frame).encode() + b"\n")
     sys.stdout.buffer.flush()
 
 
@@ -27,88 +48,105 @@ def fault(code, id, en):
     raise SystemExit(0)
 
 
-def take_blob(root):
-    frame = json.loads(b.readline())
-    path, left = os.path.join(root, "blobs", frame["blob"]), frame["size"]
+def put(part, path):
+    os.replace(part, path)
+
+
+def take_blob(root, digest):
+    left = loads(b.readline(1 << 22))["size"]
+    path = os.path.join(root, "blobs", digest)
+    part = "%s.%d" % (path, os.getpid())
     total = sha256()
-    with open(path + ".part", "wb") as file:
-        while left:
+    with open(part, "wb") as file:
+        while left > 0:
             data = b.read(min(left, 1 << 18))
             if not data:
                 raise SystemExit(0)
             left -= len(data)
             total.update(data)
             file.write(data)
-    if total.hexdigest() != frame["blob"]:
+    if total.hexdigest() != digest:
+        os.unlink(part)
         fault("damaged", "kiriman rusak di perjalanan", "what was sent arrived damaged")
-    os.rename(path + ".part", path)
+    put(part, path)
 
 
-def tree_digest(home):
-    total = sha256()
-    for folder, folders, names in os.walk(home):
-        folders[:] = sorted(n for n in folders if n != "__pycache__")
-        for name in sorted(names):
-            path = os.path.join(folder, name)
-            with open(path, "rb") as file:
-                data = file.read()
-            total.update(("%s %d\n" % (os.path.relpath(path, home), len(data))).encode() + data)
-    return total.hexdigest()
-
-
-def libc():
-    # musl knows the name and no answer
+def whole(path):
+    # a compiled file says itself what its content must be (agent/bundle.py)
     try:
-        return (os.confstr("CS_GNU_LIBC_VERSION") or "other").split()[0]
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError:
+        return None
+    return data[16:] if len(data) > 16 and source_hash(0, data[16:]) == data[8:16] else None
+
+
+def home():
+    return "/var/lib/pasang" if os.geteuid() == 0 else os.path.expanduser("~/.local/share/pasang-agent")
+
+
+def ready(root):
+    os.makedirs(os.path.join(root, "blobs"), exist_ok=True)
+
+
+def platform():
+    try:  # musl knows the name and no answer
+        libc = (os.confstr("CS_GNU_LIBC_VERSION") or "other").split()[0]
     except (AttributeError, OSError, ValueError):
-        return "other"
+        libc = "other"
+    return "%s-%s-%s" % (sys.platform, os.uname().machine, libc)
 
 
-def unpack(archive, home):
-    import zipimport
+def make(blob, path, is_source):
+    if is_source:
+        import zipimport
 
-    source = zipimport.zipimporter(archive)
-    part = "%s.%d" % (home, os.getpid())
-    for name in source.get_data("FILES").decode().split():
-        path = os.path.join(part, name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "wb") as file:
-            file.write(source.get_data(name))
-    if os.path.exists(home):
-        os.rename(home, part + ".old")
-    os.rename(part, home)
+        made = {}  # type: ignore[var-annotated]
+        exec(zipimport.zipimporter(blob).get_data("agent/bundle.py"), made)  # noqa: S102
+        data = made["bundle"](blob)
+    else:
+        import zlib
+
+        with open(blob, "rb") as file:
+            data = zlib.decompress(file.read())
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    part = "%s.%d" % (path, os.getpid())
+    with open(part, "wb") as file:
+        file.write(data)
+    put(part, path)
 
 
 def first_stage():
-    job = json.loads(b.readline())
+    job = loads(b.readline(1 << 22))
     os.umask(0o77)
-    root = job.get("root") or (
-        "/var/lib/pasang" if os.geteuid() == 0 else os.path.expanduser("~/.local/share/pasang-agent")
-    )
-    job["root"] = root
-    home = os.path.join(root, "agent", job["agent"])
+    job["root"] = root = job.get("root") or home()
+    magic = MAGIC_NUMBER.hex()
+    path = os.path.join(root, "agent", "%s.%s.pyc" % (job["agent"], magic))
+    sent = job["compiled"].get(magic, job["agent"])
     try:
-        os.makedirs(os.path.join(root, "blobs"), exist_ok=True)
-        needs = [] if os.path.isdir(home) and tree_digest(home) == job["tree"] else [job["agent"]]
-        wheel = job["psutil"] and job["psutil"].get("%s-%s-%s" % (sys.platform, os.uname().machine, libc()))
+        ready(root)
+        code = whole(path)
+        needs = [] if code else [sent]
+        wheel = job["psutil"] and job["psutil"].get(platform())
         job["psutil"] = wheel or None
         if wheel and not os.path.exists(os.path.join(root, "blobs", wheel)):
             needs.append(wheel)
         if needs:
             say({"answer": "need", "blobs": [{"blob": n, "offset": 0} for n in needs]})
-            for _ in needs:
-                take_blob(root)
-        if job["agent"] in needs:
-            unpack(os.path.join(root, "blobs", job["agent"]), home)
-            if tree_digest(home) != job["tree"]:
-                fault("damaged", "agen di komputer tujuan rusak", "the agent on the computer is damaged")
+            for n in needs:
+                take_blob(root, n)
+        if not code:
+            make(os.path.join(root, "blobs", sent), path, sent == job["agent"])
+            code = whole(path)
     except OSError as error:
         fault(
             "storage",
             "folder %s tidak dapat ditulis: %s" % (root, error),
             "the folder %s cannot be written: %s" % (root, error),
         )
-    sys.path.insert(0, home)
+    if not code:
+        fault("damaged", "agen di komputer tujuan rusak", "the agent on the computer is damaged")
+    exec(marshal.loads(code), {"__name__": "bundle", "__file__": path})  # noqa: S102, S302 - checked above
     from agent.__main__ import contact
 
     contact(job, b)

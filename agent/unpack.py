@@ -12,6 +12,7 @@ import sys
 import time
 
 from agent import files
+from agent.host import native
 from agent.protocol import text
 
 TYPE_CHECKING = False
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
         target: str
         open: Callable[[], IO[bytes]] | None
 else:
-    from collections import namedtuple
+    from agent.light.tuples import namedtuple
 
     Member = namedtuple("Member", "name kind size_bytes mode mtime target open")
 
@@ -77,9 +78,9 @@ def unpack(
     """
     check_digest(stream, digest)
     members = zip_members if format == "zip" else tar_members
+    folder = native.deep(folder)
     os.mkdir(folder, 0o700)
-    space = os.statvfs(folder)
-    free_bytes = space.f_bavail * space.f_frsize
+    free_bytes = native.free_bytes(folder)
     if limit_bytes is not None and limit_bytes > free_bytes:
         raise BadArchive(
             text(
@@ -149,13 +150,20 @@ def unsafe(name: str) -> BadArchive:
     )
 
 
+def twice(name: str) -> BadArchive:
+    """The reason where one name stands for two things."""
+    return BadArchive(
+        text(f"Arsip rusak: {name[:200]!r} ganda.", f"The archive is damaged: {name[:200]!r} is there twice.")
+    )
+
+
 def stripped(name: str, strip: int) -> str:
     """A name as a clean relative path without its first parts; empty where nothing is left.
 
     Raises:
         BadArchive: it is absolute, has ``..`` in it, or characters that no path has.
     """
-    if name.startswith("/") or "\0" in name:
+    if native.is_unfit(name):
         raise unsafe(name)
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if ".." in parts:
@@ -184,7 +192,7 @@ class Unpacking:
         """
         self.links.pop(name, None)
         self.hard.pop(name, None)
-        path = os.path.join(self.folder, name)
+        path = native.below(self.folder, name)
         if member.kind == "other":
             raise BadArchive(
                 text(
@@ -198,13 +206,9 @@ class Unpacking:
         else:
             self.make_folder(os.path.dirname(name))
             if os.path.isdir(path):
-                raise BadArchive(
-                    text(
-                        f"Arsip rusak: {name[:200]!r} ganda.", f"The archive is damaged: {name[:200]!r} is there twice."
-                    )
-                )
+                raise twice(name)
             if name in self.written:
-                os.unlink(path)
+                native.unlink(path)
                 self.written.discard(name)
         if member.kind == "link":
             self.links[name] = target
@@ -217,25 +221,24 @@ class Unpacking:
 
     def make_folder(self, name: str) -> None:
         """The folder and those above it."""
-        path = self.folder
+        path, known = self.folder, ""
         for part in name.split("/") if name else ():
-            path = os.path.join(path, part)
+            path, known = os.path.join(path, part), f"{known}/{part}" if known else part
             try:
-                os.mkdir(path, 0o755)
+                os.mkdir(path, 0o700)
+                self.modes[known] = 0o755  # where the archive does not list it, no other mode comes
             except FileExistsError:
                 if not os.path.isdir(path):
-                    raise BadArchive(
-                        text(
-                            f"Arsip rusak: {name[:200]!r} ganda.",
-                            f"The archive is damaged: {name[:200]!r} is there twice.",
-                        )
-                    ) from None
+                    raise twice(name) from None
             # A remembered link of that name is gone now: the folder came later.
-            self.links.pop(os.path.relpath(path, self.folder), None)
+            self.links.pop(known, None)
 
     def write(self, name: str, path: str, member: Member) -> None:
         """One file's bytes, as many as it may have."""
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            handle = os.open(path, native.NEW, 0o600)
+        except FileExistsError:  # where case does not tell names apart
+            raise twice(name) from None
         self.written.add(name)
         assert member.open is not None  # noqa: S101 - for the type checker: files have it
         with os.fdopen(handle, "wb") as target, member.open() as source:
@@ -253,7 +256,7 @@ class Unpacking:
                     )
                 target.write(chunk)
             target.flush()
-            os.fchmod(handle, member.mode & 0o777)
+            native.own(handle, member.mode & 0o777, None)
 
     def finish(self) -> tuple[list[str], int]:
         """Links, times and modes of folders; then make everything durable."""
@@ -262,38 +265,36 @@ class Unpacking:
             if target not in there:
                 raise unsafe(name)
             there.add(name)
-            os.link(os.path.join(self.folder, target), os.path.join(self.folder, name))
+            os.link(native.below(self.folder, target), native.below(self.folder, name))
         for name, target in self.links.items():
             if target.startswith("/") or "\0" in target or not target:
                 raise unsafe(name)
-            os.symlink(target, os.path.join(self.folder, name))
+            try:
+                native.link_within(self.folder, name, target)
+            except ValueError:
+                raise unsafe(name) from None
         root = os.path.realpath(self.folder)
         for name in self.links:
-            real = os.path.realpath(os.path.join(self.folder, name))
-            if real != root and not real.startswith(root + "/"):
+            real = os.path.realpath(native.below(self.folder, name))
+            if real != root and not real.startswith(root + os.sep):
                 raise unsafe(name)
         self.sync()
         for name, mtime in sorted(self.times.items(), reverse=True):
-            os.utime(os.path.join(self.folder, name), (mtime, mtime))
+            os.utime(native.below(self.folder, name), (mtime, mtime))
         for name, mode in sorted(self.modes.items(), reverse=True):
-            os.chmod(os.path.join(self.folder, name), mode | 0o700)
-        os.chmod(self.folder, 0o755)  # noqa: S103 - programs are for everybody to run
+            native.set_mode(native.below(self.folder, name), mode | 0o700)
+        native.open_to_all(self.folder)  # programs are for everybody to run
         files.sync_folder(self.folder)
         return sorted([*self.written, *self.hard, *self.links]), self.size_bytes
 
     def sync(self) -> None:
         """Bytes and names onto the disk."""
-        if len(self.written) > SYNC_EACH:
-            os.sync()
+        if len(self.written) > SYNC_EACH and native.sync_all():
             return
         for name in self.written:
-            handle = os.open(os.path.join(self.folder, name), os.O_RDONLY | os.O_NOFOLLOW)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+            native.sync_file(native.below(self.folder, name))
         for name in {os.path.dirname(name) for name in self.written}:
-            files.sync_folder(os.path.join(self.folder, name))
+            files.sync_folder(native.below(self.folder, name))
 
 
 def damaged(error: Exception) -> BadArchive:
@@ -316,7 +317,20 @@ def tar_members(stream: BinaryIO) -> Iterator[Member]:
         tarfile.SYMTYPE: "link",
         tarfile.LNKTYPE: "hardlink",
     }
-    with tarfile.open(fileobj=stream, mode="r:*") as archive:
+
+    class WholeHeader(tarfile.TarInfo):
+        """Where a header is cut off or none, Python would call that the end; the end is a block of zeros."""
+
+        @classmethod
+        def fromtarfile(cls, tarfile_: tarfile.TarFile) -> WholeHeader:
+            try:
+                return super().fromtarfile(tarfile_)
+            except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # typeshed knows its base alone
+                raise
+            except tarfile.HeaderError as error:
+                raise tarfile.ReadError(f"no header at {tarfile_.offset}: {error}") from error
+
+    with tarfile.open(fileobj=stream, mode="r:*", tarinfo=WholeHeader) as archive:
         for row in archive:
             kind, mtime = kinds.get(row.type, "other"), float(row.mtime)
             yield Member(row.name, kind, row.size, row.mode, mtime, row.linkname, opener(archive.extractfile, row))
@@ -346,6 +360,12 @@ def zip_members(stream: BinaryIO) -> Iterator[Member]:
     import zipfile
 
     with zipfile.ZipFile(stream) as archive:
+        # Source: APPNOTE.TXT 4.3.16: how many members there are (0xFFFF: told elsewhere); zipfile does not compare
+        stream.seek(-22 - len(archive.comment), os.SEEK_END)
+        last = stream.read(12)
+        count = int.from_bytes(last[10:12], "little")
+        if last[:4] == b"PK\5\6" and count not in (0xFFFF, len(archive.infolist()) & 0xFFFF):
+            raise zipfile.BadZipFile("its directory names fewer members than it says")
         for row in archive.infolist():
             if row.flag_bits & 1:
                 raise BadArchive(text("Arsip terkunci kata sandi.", "The archive is locked with a password."))

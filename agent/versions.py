@@ -2,12 +2,10 @@
 
 Dotted numbers compare number by number (``1.10`` is newer than ``1.9``, ``1.2`` is ``1.2.0``); a name of a pre-release
 (``rc1``, ``beta``) makes a version older than the same without it, other letters make it newer (``9.2p1``, ``1.1.1w``);
-what stands behind ``+`` does not count. Packages of Debian have an order of their own (``agent/debian.py``).
+what stands behind ``+`` does not count. Packages of Debian have an order of their own (``agent/debian``).
 """
 
 from __future__ import annotations
-
-import re
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +16,7 @@ if TYPE_CHECKING:
 
 PRE_RELEASE = {"dev": -5, "snapshot": -5, "a": -4, "alpha": -4, "b": -3, "beta": -3, "pre": -2, "preview": -2, "rc": -1}
 NUMBER, LETTERS = 1, 2
+SIGNS = (">=", "<=", "==", "!=", ">", "<", "=")
 
 
 def compare_dotted(left: str, right: str) -> int:
@@ -34,7 +33,7 @@ def parts_of(version: str) -> list[Part]:
     """A version as parts that Python compares in the right order; empty where there is no number in it."""
     if not any(character.isdigit() for character in version):
         return []
-    tokens = re.findall(r"\d+|[a-z]+", version.lower().split("+")[0])
+    tokens = tokens_of(version.lower().split("+")[0])
     if tokens and tokens[0] == "v":
         del tokens[0]
     parts: list[Part] = []
@@ -46,6 +45,21 @@ def parts_of(version: str) -> list[Part]:
         rank = PRE_RELEASE.get(token, 0) if len(token) > 1 or followed else 0
         parts.append((0, rank, "") if rank else (LETTERS, 0, token))
     return parts
+
+
+def tokens_of(version: str) -> list[str]:
+    """Its numbers and its words of Latin letters, in order; everything else parts them."""
+    tokens: list[str] = []
+    kind = None
+    for character in version:
+        former, kind = kind, NUMBER if character.isdecimal() else LETTERS if "a" <= character <= "z" else None
+        if kind is None:
+            continue
+        if kind == former:
+            tokens[-1] += character
+        else:
+            tokens.append(character)
+    return tokens
 
 
 def satisfies(version: str, wanted: Any, compare: Compare = compare_dotted) -> bool | None:
@@ -70,11 +84,11 @@ def satisfies(version: str, wanted: Any, compare: Compare = compare_dotted) -> b
 
 def holds_for(version: str, condition: str, compare: Compare) -> bool | None:
     """One condition (``>=12``) of a range; None where it is not a condition."""
-    match = re.match(r"(>=|<=|==|!=|>|<|=)?\s*(\S+)$", condition)
-    if match is None or not parts_of(match.group(2)):
+    sign = next((sign for sign in SIGNS if condition.startswith(sign)), "")
+    bound = condition[len(sign) :].strip()
+    if len(bound.split()) != 1 or not parts_of(bound):
         return None
-    sign, bound = match.group(1) or "=", match.group(2)
-    if sign in ("=", "==", "!="):
+    if sign in ("", "=", "==", "!="):
         return same(version, bound, compare) is (sign != "!=")
     order = compare(version, bound)
     return {">=": order >= 0, "<=": order <= 0, ">": order > 0, "<": order < 0}[sign]

@@ -24,7 +24,10 @@ is a mistake of Pasang's own: exit code 70, and the traceback in ``PASANG_HOME/c
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 from controller.text import Language, Text
 
@@ -52,6 +55,8 @@ class PasangError(Exception):
     def __init__(self, what: Text, *, where: str = "", hint: Text | None = None) -> None:
         super().__init__(what.en)
         self.problems: list[Problem] = [Problem(where, what, hint)]
+        self.so_far: Mapping[str, Any] = {}
+        """Of the run that it ended, for the summary: what was known by then."""
 
     @property
     def what(self) -> Text:
@@ -102,16 +107,34 @@ class RecordError(PasangError):
     exit_code = 3
 
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def disk_full(error: OSError) -> RecordError:
+    """A disk of this computer without room, wherever it was met: what is to be recorded would find none either."""
+    what = Text(f"disk komputer ini penuh: {error}", f"this computer's disk is full: {error}")
+    hint = Text("sediakan ruang disk, lalu jalankan `pasang resume`", "free some disk space, then `pasang resume`")
+    return RecordError(what, hint=hint)
+
+
 class HostError(PasangError):
     """One computer's trouble; the others go on."""
 
     outcome = "needs_person"
+    about = "agent"
+    """What stands in the way, one of ``doctor.LOOKS``."""
+
+    def of(self, about: str) -> Self:
+        """The same, about something else than errors of its kind usually are."""
+        self.about = about
+        return self
 
 
 class Unreachable(HostError):
     """No way to the computer; nothing was begun there by this contact."""
 
     outcome = "unreachable"
+    about = "port"
 
 
 class LineLost(Unreachable):
@@ -121,19 +144,33 @@ class LineLost(Unreachable):
 class HostKeyError(Unreachable):
     """The computer's key is unknown or not the one that was trusted."""
 
+    about = "key"
+
 
 class AccessRefused(Unreachable):
     """The computer is there and did not let us in, or did not let us become root."""
 
+    about = "login"
+
 
 class NoPython(Unreachable):
     """Nothing on the computer can run the agent."""
+
+    about = "python"
+    platform = ""
+    """What it is, as the runtime names platforms (``linux-x86_64-glibc``); empty where it did not say."""
 
 
 class Busy(HostError):
     """Another run holds the computer."""
 
     outcome = "not_started"
+    about = "lock"
+
+    def __init__(self, what: Text, *, hint: Text | None = None, holder: Mapping[str, Any] | None = None) -> None:
+        super().__init__(what, hint=hint)
+        self.holder: Mapping[str, Any] = holder or {}
+        """Whose run, since when, until when: for programs."""
 
 
 class AgentFault(HostError):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import ntpath
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from agent.protocol import VERSION
+from controller import limits
 from controller.errors import PlaybookError, Problem
 from controller.playbook import Playbook
 from controller.playbook.load import MARKS
@@ -49,6 +51,10 @@ class Plan:
     """By name: ``digest``, ``size_bytes``, ``file``, ``format``, ``meta``."""
     secrets: tuple[str, ...]
     """Every secret that stands in the document, as it stands there; sorted, longest first."""
+
+    def lasts_s(self) -> float:
+        """About how long the work takes at most, by its own limits: ``controller.limits``."""
+        return limits.plan_s(self.document)
 
     def numbered(self, run: str, form: str) -> Plan:
         """The same plan under a run's and a form's number, which are no part of its digest."""
@@ -173,13 +179,29 @@ class _Filling:
         if configure is not None:
             configure = {**self._fill(configure), "actions": [self._action(a) for a in configure["actions"]]}
         filled["configure"] = configure
-        actions = [*filled["install"], *filled["run"], *(configure["actions"] if configure else ())]
+        for at, action in enumerate(to_start := [*filled["install"], *filled["run"]]):
+            if action["kind"] == "deb" and (later := self._starts_later(action, to_start[at + 1 :])):
+                action["starts_later"] = later
+        actions = [*to_start, *(configure["actions"] if configure else ())]
         room = [r for a in actions for r in self._room(a, filled["when"]["os"])]
         if room:
             requirements = dict(filled["requirements"])
             requirements["disk_free"] = [*requirements.get("disk_free", ()), *room]
             filled["requirements"] = requirements
         return filled
+
+    def _starts_later(self, action: Mapping[str, Any], after: Sequence[Mapping[str, Any]]) -> list[str]:
+        """The services that packages need not start, since the next thing that is done does so.
+
+        Packages of one source know of each other; scripts of several may rely on a service of another one's.
+        """
+        metas = [self._playbook.inspected[name]["meta"] for name in action.get("payloads", ())]
+        sources = {(meta.get("source") or meta["package"]).partition(" ")[0] for meta in metas}
+        if action.get("packages") or len(sources) != 1:
+            return []
+        rest = itertools.dropwhile(lambda each: each["kind"] in ("file", "archive"), after)
+        starts = itertools.takewhile(lambda each: each["kind"] == "service", rest)
+        return [each["name"] for each in starts if each.get("state") == "running"]
 
     def _fill(self, value: Any) -> Any:
         if isinstance(value, Template):
@@ -192,6 +214,8 @@ class _Filling:
         filled = {k: self._fill(v) for k, v in action.items() if k != "template"}
         if action["kind"] == "archive":
             filled.setdefault("version", self._playbook.software["version"])
+        if action["kind"] == "exe":
+            filled.setdefault("maker", self._playbook.inspected[action["payload"]]["meta"].get("maker", "plain"))
         if "template" in action:
             filled["content"] = self._content(action["template"])
         return filled
@@ -230,7 +254,7 @@ class _Filling:
             "file": (ntpath if windows else posixpath).dirname(str(action.get("path", ""))),
         }
         room = []
-        for name in [*action.get("payloads", ()), action.get("payload")]:
+        for name in [*action.get("payloads", ()), action.get("payload"), *action.get("transforms", ())]:
             if name is None:
                 continue
             payload = self._playbook.inspected[name]

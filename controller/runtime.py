@@ -1,7 +1,8 @@
-"""What the agent needs on a computer: its own archive, and psutil for the computer's platform.
+"""What the agent needs on a computer: the agent itself, and psutil for the computer's platform.
 
-Both are made of what is installed here, byte for byte the same for the same sources, and kept by digest under
-``PASANG_HOME/runtime``, so that they are made once.
+The agent is an archive of sources for an operating system, byte for byte the same for the same sources; a computer
+whose Python is of the same version as the controller's gets them compiled instead. All is made of what is installed
+here and kept by digest under ``PASANG_HOME/runtime``, so that it is made once.
 """
 
 from __future__ import annotations
@@ -12,7 +13,11 @@ import json
 import os
 import re
 import sys
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +28,59 @@ from controller.text import Text
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The date of every file in an archive: the same sources give the same bytes."""
 ENTRY = b"from agent.__main__ import main\n\nmain()\n"
-CONTROLLERS_ONLY = ("stage.py",)
+NOT_SENT = ("agent/stage.py", "agent/windows/stage.py", "agent/windows/arrival.py")
+"""What goes by itself: the first stage, and what looks at a Python that arrives."""
+ONLY = {
+    "linux": (
+        "agent/debian/",
+        "agent/host/",
+        "agent/accounts.py",
+        "agent/actions/deb.py",
+        "agent/leftovers.py",
+        "agent/requirements/busy.py",
+    ),
+    "windows": ("agent/windows/", "agent/codes/", "agent/uninstallers.py"),
+}
+"""By operating system, what the others are not sent."""
+ALL_THE_SAME = ("agent/host/__init__.py",)
+"""Of these, what every one is sent."""
+OWN = "linux"
+"""The operating system of a controller, and of most of its computers."""
+PYTHON = "python:"
+"""Before the platform, where added files are listed: a Python, not psutil."""
+KEPT_S = 30 * 86400
+"""For how long the agent of another version of Pasang is kept, which may be at work here too."""
+
+
+@dataclass(frozen=True)
+class Agent:
+    """The agent for one operating system."""
+
+    archive: str
+    """SHA-256 of the archive of its sources."""
+    compiled: dict[str, str]
+    """By magic number of Python's compiled files, in hexadecimal: what is sent instead of the sources to a computer
+    with such a Python. Of the controller's own alone."""
+    stage: bytes
+    """The first stage's source."""
+
+    @property
+    def digests(self) -> set[str]:
+        """Of all its shapes."""
+        return {self.archive, *self.compiled.values()}
 
 
 @dataclass(frozen=True)
 class Runtime:
     """The agent as it is sent: digests to ask for, and where their bytes are."""
 
-    agent: str
-    """SHA-256 of the archive."""
-    tree: str
-    """SHA-256 of the files in it, as the first stage reckons it."""
-    stage: bytes
-    """The first stage's source."""
+    agents: dict[str, Agent]
+    """By operating system: ``linux``, ``windows``."""
     psutil: dict[str, str]
-    """By platform (``linux-x86_64-glibc``): the wheel's SHA-256."""
+    """By platform (``linux-x86_64-glibc``, ``windows-x86_64``): the wheel's SHA-256."""
+    python: dict[str, str]
+    """By platform, of archives that were added: what is brought to a computer without a Python. Look whether it is
+    whole (``is_whole``) before it is sent: it is large, and seldom needed."""
     folder: Path
 
     def path(self, digest: str) -> Path:
@@ -46,7 +89,11 @@ class Runtime:
 
     def owns(self, digest: str) -> bool:
         """Whether a digest is of the runtime, rather than a payload."""
-        return digest == self.agent or digest in self.psutil.values()
+        return self.is_agent(digest) or digest in self.psutil.values()
+
+    def is_agent(self, digest: str) -> bool:
+        """Whether a digest is the agent's, in one shape or another."""
+        return any(digest in made.digests for made in self.agents.values())
 
 
 def prepare(home: Path) -> Runtime:
@@ -59,87 +106,86 @@ def prepare(home: Path) -> Runtime:
         InputError: the folder cannot be written.
     """
     folder = home / "runtime"
-    files = agent_files()
-    tree = tree_digest(files)
-    index = folder / f"agent-{tree}.json"
-    stage = squeeze((Path(agent.__file__).parent / "stage.py").read_bytes())
-    given = {platform: digest for platform, digest in added(folder).items() if is_whole(folder / digest)}
-    known = read_json(index)
-    made, own = known.get("agent"), known.get("psutil")
-    if isinstance(made, str) and isinstance(own, dict) and all(is_whole(folder / d) for d in (made, *own.values())):
-        return Runtime(made, tree, stage, {**own, **given}, folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        archive = keep(folder, pack(files))
-        wheels = {name: keep(folder, data) for name, data in own_psutil().items()}
-        write(index, json.dumps({"agent": archive, "psutil": wheels}).encode())
-    except OSError as error:
-        raise InputError(
-            Text(f"folder ini tidak dapat ditulis: {error.strerror}", f"cannot be written: {error.strerror}"),
-            where=str(folder),
-            hint=Text(
-                "periksa PASANG_HOME, hak tulis, dan ruang disknya", "check PASANG_HOME, its rights and its disk"
-            ),
-        ) from error
-    return Runtime(archive, tree, stage, {**wheels, **given}, folder)
+    sources = agent_sources()
+    index = folder / f"agent-{sources_digest(sources)}.json"
+    files_added = added(folder)
+    given = {name: d for name, d in files_added.items() if not name.startswith(PYTHON) and is_whole(folder / d)}
+    pythons = {name.removeprefix(PYTHON): d for name, d in files_added.items() if name.startswith(PYTHON)}
+    compiled = [system for system in ONLY if system in {OWN, *(name.partition("-")[0] for name in pythons)}]
+    known = agents_of(read_json(index), folder, compiled)
+    if known is None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            known = make(folder, index, sources, compiled)
+            drop_old(folder)
+        except OSError as error:
+            raise InputError(
+                Text(f"folder ini tidak dapat ditulis: {error.strerror}", f"cannot be written: {error.strerror}"),
+                where=str(folder),
+                hint=Text(
+                    "periksa PASANG_HOME, hak tulis, dan ruang disknya", "check PASANG_HOME, its rights and its disk"
+                ),
+            ) from error
+    agents, wheels = known
+    return Runtime(agents, {**wheels, **given}, pythons, folder)
 
 
-def add_wheel(home: Path, file: Path) -> tuple[list[str], str]:
-    """Keep psutil's wheel for computers of another platform.
+def agents_of(
+    index: dict[str, Any], folder: Path, compiled: Sequence[str]
+) -> tuple[dict[str, Agent], dict[str, str]] | None:
+    """What an index says was made, and the wheels of psutil; None where it is not all there, or not for us.
 
     Args:
-        home: ``PASANG_HOME``.
-        file: the wheel under the name that the package index gives it: it says what it fits.
-
-    Returns:
-        The platforms it is for now, and its SHA-256.
-
-    Raises:
-        InputError: it is not a wheel of psutil that one file serves every Python with.
+        index: as it was read.
+        folder: of what was made.
+        compiled: the operating systems for which it must be there compiled as well.
     """
-    import zipfile
-
-    platforms = platforms_of(file.name)
-    if not platforms:
-        raise InputError(
-            Text("ini bukan wheel psutil yang dapat dipakai", "this is no wheel of psutil that can be used"),
-            where=str(file),
-            hint=Text(
-                "ambil psutil-…-abi3-manylinux….whl dari indeks paket, dengan namanya yang asli",
-                "take psutil-…-abi3-manylinux….whl from the package index, under the name it has there",
-            ),
-        )
-    try:
-        data = file.read_bytes()
-        with zipfile.ZipFile(io.BytesIO(data)) as wheel:
-            is_good = wheel.testzip() is None and "psutil/__init__.py" in wheel.namelist()
-    except (OSError, zipfile.BadZipFile) as error:
-        raise InputError(
-            Text(f"berkas ini tidak dapat dibaca: {error}", f"this file cannot be read: {error}"), where=str(file)
-        ) from error
-    if not is_good:
-        raise InputError(Text("isi wheel ini rusak", "this wheel is damaged"), where=str(file))
-    folder = home / "runtime"
-    folder.mkdir(parents=True, exist_ok=True)
-    digest = keep(folder, data)
-    write(folder / "added.json", json.dumps({**added(folder), **dict.fromkeys(platforms, digest)}).encode())
-    return platforms, digest
+    agents, wheels = index.get("agents"), index.get("psutil")
+    if not (isinstance(agents, dict) and isinstance(wheels, dict) and agents.keys() == ONLY.keys()):
+        return None
+    made = {}
+    for system, row in agents.items():
+        shapes = row.get("compiled") if isinstance(row, dict) else None
+        if not isinstance(shapes, dict) or (system in compiled and MAGIC_NUMBER.hex() not in shapes):
+            return None
+        made[system] = Agent(str(row.get("archive")), shapes, stage_for(system))
+    digests = {digest for agent_ in made.values() for digest in agent_.digests}.union(wheels.values())
+    return (made, wheels) if all(is_whole(folder / str(digest)) for digest in digests) else None
 
 
-def platforms_of(name: str) -> list[str]:
-    """The platforms, as the first stage names them, that a wheel of psutil fits by its name; none where it does not.
+def make(
+    folder: Path, index: Path, sources: dict[str, bytes], wanted: Sequence[str]
+) -> tuple[dict[str, Agent], dict[str, str]]:
+    """Make the agent for each operating system, for those ``wanted`` compiled as well, keep it, and write the index."""
+    agents = {}
+    for system in ONLY:
+        archive = keep(folder, pack(agent_files(system, sources)))
+        compiled = {}
+        if system in wanted:  # it takes a second, and most controllers have computers of one system
+            compiled = {MAGIC_NUMBER.hex(): keep(folder, compile_agent(folder / archive))}
+        agents[system] = Agent(archive, compiled, stage_for(system))
+    wheels = {name: keep(folder, data) for name, data in own_psutil().items()}
+    rows = {system: {"archive": made.archive, "compiled": made.compiled} for system, made in agents.items()}
+    write(index, json.dumps({"agents": rows, "psutil": wheels}).encode())
+    return agents, wheels
 
-    Source: PEP 427 (file names), PEP 600 (manylinux), PEP 656 (musllinux); abi3 is Python's stable ABI.
-    """
-    found = re.fullmatch(r"psutil-[^-]+-cp3\d+-abi3-(?P<platforms>[\w.]+)\.whl", name)
-    kinds = {"manylinux": "glibc", "musllinux": "other"}
-    tags = found["platforms"].split(".") if found else []
-    parts = [re.fullmatch(r"(manylinux|musllinux)(?:\d+|_\d+_\d+)_(\w+)", tag) for tag in tags]
-    return sorted({f"linux-{part[2]}-{kinds[part[1]]}" for part in parts if part})
+
+def drop_old(folder: Path) -> None:
+    """Remove what was made for versions of Pasang that nobody has made anything for in a while."""
+    oldest = time.time() - KEPT_S
+    used = set(added(folder).values())
+    for index in (*folder.glob("agent-*.json"), *folder.glob("python-*.json")):
+        if index.stat().st_mtime < oldest:
+            index.unlink()
+        else:
+            used.update(re.findall(r"\b[0-9a-f]{64}\b", index.read_text(encoding="utf-8", errors="replace")))
+    for path in folder.iterdir():
+        if re.fullmatch(r"[0-9a-f]{64}", path.name) and path.name not in used and path.stat().st_mtime < oldest:
+            path.unlink()
 
 
 def added(folder: Path) -> dict[str, str]:
-    """The wheels that were added by hand: by platform, their SHA-256."""
+    """The files that were added by hand: wheels by platform, Pythons by ``PYTHON`` and platform; their SHA-256."""
     return {str(platform): str(digest) for platform, digest in read_json(folder / "added.json").items()}
 
 
@@ -160,32 +206,75 @@ def is_whole(path: Path) -> bool:
         return False
 
 
-def agent_files() -> dict[str, bytes]:
-    """The agent's sources by their path in the archive, sorted."""
+def agent_sources() -> dict[str, bytes]:
+    """All of the agent's sources by their path in an archive, sorted."""
     base = Path(agent.__file__).parent
     found = {"__main__.py": ENTRY}
     for path in sorted(base.rglob("*.py")):
-        if path.name not in CONTROLLERS_ONLY:
-            found[f"agent/{path.relative_to(base).as_posix()}"] = path.read_bytes()
+        found[f"agent/{path.relative_to(base).as_posix()}"] = path.read_bytes()
     return dict(sorted(found.items()))
 
 
-def tree_digest(files: dict[str, bytes]) -> str:
-    """The digest that the first stage reckons over the unpacked files: names, sizes, bytes in the order of a walk."""
+def agent_files(system: str = "linux", sources: dict[str, bytes] | None = None) -> dict[str, bytes]:
+    """Of the sources, what computers with an operating system are sent; sorted."""
+    elsewhere = tuple(path for other, paths in ONLY.items() if other != system for path in paths)
+
+    def is_sent(path: str) -> bool:
+        return path in ALL_THE_SAME or not path.startswith((*NOT_SENT, *elsewhere))
+
+    return {path: data for path, data in (sources or agent_sources()).items() if is_sent(path)}
+
+
+@cache
+def stage_for(system: str) -> bytes:
+    """The first stage for an operating system: Windows has functions of its own in the place of some."""
+    base = Path(agent.__file__).parent
+    source = (base / "stage.py").read_text(encoding="utf-8")
+    if system != "linux":
+        own = functions_in((base / system / "stage.py").read_text(encoding="utf-8"))
+        for name, common in functions_in(source).items():
+            source = source.replace(common, own.get(name, common))
+    return squeeze(source.encode())
+
+
+def functions_in(source: str) -> dict[str, str]:
+    """The functions of a module, by name, as they are written."""
+    import ast
+
+    rows = source.splitlines(keepends=True)
+    found = (node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef))
+    return {node.name: "".join(rows[node.lineno - 1 : node.end_lineno]) for node in found}
+
+
+def sources_digest(files: dict[str, bytes]) -> str:
+    """What the sources are known by before anything is made of them: names, sizes and bytes."""
     total = hashlib.sha256()
-    for name in sorted(files, key=walk_order):
-        total.update(f"{name} {len(files[name])}\n".encode() + files[name])
+    for name, data in files.items():
+        total.update(f"{name} {len(data)}\n".encode() + data)
     return total.hexdigest()
 
 
-def walk_order(name: str) -> list[tuple[int, str]]:
-    """Sorts paths as ``os.walk`` with sorted folders visits them: a folder's files first, then its folders."""
-    *folders, file = name.split("/")
-    return [(1, part) for part in folders] + [(0, file)]
+def compile_agent(archive: Path) -> bytes:
+    """The agent compiled for this Python, squeezed for its way.
+
+    By a Python of its own, since only there the columns of tracebacks can be left out, a third of it all. Where none
+    can be started, with them.
+    """
+    import subprocess
+    import zlib
+
+    argv = [sys.executable, "-I", "-S", "-X", "no_debug_ranges", str(Path(agent.__file__).parent / "bundle.py")]
+    try:
+        made = subprocess.run([*argv, str(archive)], check=True, capture_output=True, timeout=60).stdout
+    except (OSError, subprocess.SubprocessError):
+        from agent.bundle import bundle
+
+        made = bundle(str(archive))
+    return zlib.compress(made, 9)
 
 
 def pack(files: dict[str, bytes]) -> bytes:
-    """A zip archive that Python can run, with the list of its files as ``FILES``."""
+    """A zip archive, with the list of its files as ``FILES``."""
     import zipfile  # only where something is made, as below: a start has a budget
 
     buffer = io.BytesIO()
@@ -219,10 +308,13 @@ def own_psutil() -> dict[str, bytes]:
 
 
 def squeeze(source: bytes) -> bytes:
-    """Source without comment lines and blank lines: they would only travel."""
-    return (
-        b"\n".join(line for line in source.split(b"\n") if line.strip() and not line.lstrip().startswith(b"#")) + b"\n"
-    )
+    """Source without comments and blank lines, indented by one: the rest would only travel.
+
+    None of its strings may have more than one line, or what looks like a comment.
+    """
+    rows = (line.partition(b"  # ")[0] for line in source.split(b"\n"))
+    rows = (row for row in rows if row.strip() and not row.lstrip().startswith(b"#"))
+    return b"\n".join(b" " * ((len(row) - len(row.lstrip())) // 4) + row.lstrip() for row in rows) + b"\n"
 
 
 def keep(folder: Path, data: bytes) -> str:

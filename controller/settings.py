@@ -1,4 +1,4 @@
-"""Settings: the environment, secrets from files, and the installation's own letterhead.
+"""Settings: the environment, secrets from files, and the installation's own letterhead and time zone.
 
 ``PASANG_HOME`` holds database, depot, keys and ``settings.yaml``; ``NAME_FILE`` stands for ``NAME`` wherever the
 value is secret, so that no secret has to stand in an environment or on a command line.
@@ -8,14 +8,23 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta, timezone, tzinfo
 from pathlib import Path
+from typing import Any
 
 from controller.errors import InputError
 from controller.text import Language, Text, language_of
 
 SETTINGS_LIMIT_BYTES = 1_000_000
+WIB = timezone(timedelta(hours=7), "WIB")
+ZONES: Mapping[str, tzinfo] = {
+    "Asia/Jakarta": WIB,
+    "Asia/Makassar": timezone(timedelta(hours=8), "WITA"),
+    "Asia/Jayapura": timezone(timedelta(hours=9), "WIT"),
+}
+"""Indonesia's, without summer time: known also where the system has no files of time zones."""
 
 
 class Secret:
@@ -57,7 +66,7 @@ class Letterhead:
     place: str = ""
     legal_basis: tuple[str, ...] = ()
     logo: str = ""
-    """Path of a PNG or SVG, or empty."""
+    """Path of a PNG, SVG or JPEG, or empty; in the settings file relative to its folder."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +78,13 @@ class Settings:
     language: Language
     playbooks: tuple[Path, ...]
     letterhead: Letterhead = field(default_factory=Letterhead)
+    zone: tzinfo = WIB
+    """By which the office reads its clock."""
+
+    @property
+    def file(self) -> Path:
+        """Where letterhead and time zone are written, if anywhere."""
+        return self.home / "settings.yaml"
 
     @property
     def depot(self) -> Path:
@@ -119,43 +135,75 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """Settings out of the environment and ``PASANG_HOME/settings.yaml``.
 
     Raises:
-        InputError: ``settings.yaml`` cannot be read or has keys that mean nothing.
+        InputError: there is no such folder and it cannot be made; ``settings.yaml`` cannot be read, or says what means
+            nothing.
     """
     home = (
         Path(environment["PASANG_HOME"]).expanduser() if environment.get("PASANG_HOME") else default_home(environment)
     )
     home = home.absolute()
+    _make(home)
     database = secret("PASANG_DATABASE_URL", environment)
     folders = environment.get("PASANG_PLAYBOOKS")
-    return Settings(
+    bare = Settings(
         home=home,
         database_url=database or f"sqlite:///{home / 'pasang.sqlite3'}",
         language=language_of(environment),
         playbooks=tuple(Path(p) for p in folders.split(os.pathsep)) if folders else (Path("playbooks"),),
-        letterhead=load_letterhead(home / "settings.yaml"),
     )
+    return replace(bare, **_written(bare.file)) if bare.file.exists() else bare
 
 
-def load_letterhead(path: Path) -> Letterhead:
-    """The ``letterhead:`` of a settings file; an empty one where there is no file.
+def _make(home: Path) -> None:
+    """Have the folder, before anything is kept in it: a mistyped one is said here, once."""
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise InputError(
+            Text(f"folder ini tidak dapat dibuat: {error.strerror}", f"this folder cannot be made: {error.strerror}"),
+            where=f"PASANG_HOME={home}",
+            hint=Text("isi PASANG_HOME dengan folder yang dapat ditulis", "set PASANG_HOME to a folder you may write"),
+        ) from error
+
+
+def _written(path: Path) -> dict[str, Any]:
+    """The fields of ``Settings`` that a settings file gives.
 
     Raises:
-        InputError: the file is not YAML, or a key under ``letterhead`` means nothing.
+        InputError: it is not YAML, or says what means nothing.
     """
-    if not path.exists():
-        return Letterhead()
     from controller.source import read
 
     content = read(path, limit_bytes=SETTINGS_LIMIT_BYTES, error=InputError).root or {}
-    head = content.get("letterhead", {}) if isinstance(content, dict) else None
-    known = Letterhead.__dataclass_fields__
-    unknown = sorted(set(head) - set(known)) if isinstance(head, dict) else ["letterhead"]
-    if not isinstance(head, dict) or unknown:
+    _check_names(content, ("letterhead", "timezone"), path)
+    given = {"letterhead": _letterhead(content.get("letterhead") or {}, path)}
+    return {**given, "zone": zone_of(content["timezone"], path)} if content.get("timezone") else given
+
+
+def zone_of(name: object, path: Path) -> tzinfo:
+    """A time zone by its name (``Asia/Makassar``) or by Indonesia's own abbreviation (``WITA``).
+
+    Raises:
+        InputError: there is none of this name.
+    """
+    from zoneinfo import ZoneInfo
+
+    for known, zone in ZONES.items():
+        if name in (known, zone.tzname(None)):
+            return zone
+    try:
+        return ZoneInfo(str(name))
+    except (KeyError, ValueError, OSError) as error:
         raise InputError(
-            Text(f"tidak dikenal: {', '.join(map(str, unknown))}", f"unknown: {', '.join(map(str, unknown))}"),
+            Text(f"zona waktu {name} tidak dikenal", f"there is no time zone {name}"),
             where=str(path),
-            hint=Text(f"yang dikenal: {', '.join(known)}", f"known: {', '.join(known)}"),
-        )
+            hint=Text("tulis WIB, WITA, WIT, atau nama seperti Asia/Jakarta", "write a name such as Asia/Jakarta"),
+        ) from error
+
+
+def _letterhead(head: Any, path: Path) -> Letterhead:
+    known = Letterhead.__dataclass_fields__
+    _check_names(head, known, path)
     lists = {k: tuple(map(str, v)) for k, v in head.items() if isinstance(v, list)}
     words = {k: str(v) for k, v in head.items() if not isinstance(v, list)}
     for key, kind in (*((k, tuple) for k in words), *((k, str) for k in lists)):
@@ -168,4 +216,18 @@ def load_letterhead(path: Path) -> Letterhead:
                 where=str(path),
                 hint=Text("lihat docs/settings.example.yaml", "see docs/settings.example.yaml"),
             )
+    if words.get("logo"):
+        words["logo"] = str(path.parent / words["logo"])
     return Letterhead(**lists, **words)  # type: ignore[arg-type]
+
+
+def _check_names(given: Any, known: Iterable[str], path: Path) -> None:
+    """Refuse what is no mapping, or has words that mean nothing."""
+    is_mapping = isinstance(given, dict)
+    unknown = [str(word) for word in given if word not in known] if is_mapping else [str(given)]
+    if unknown:
+        raise InputError(
+            Text(f"tidak dikenal: {', '.join(unknown)}", f"unknown: {', '.join(unknown)}"),
+            where=str(path),
+            hint=Text(f"yang dikenal: {', '.join(known)}", f"known: {', '.join(known)}"),
+        )

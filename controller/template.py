@@ -12,13 +12,16 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from controller.bounds import LIMIT, TooMuch, begin, weigh
 from controller.settings import Secret
 from controller.source import nearest
 from controller.text import Text
 
 if TYPE_CHECKING:
     from jinja2 import Template
-    from jinja2.sandbox import SandboxedEnvironment
+    from jinja2.nodes import Node
+
+    from controller.sandbox import Bounded
 
 _DEPTH_LIMIT = 20
 DERIVED_LENGTH = 6
@@ -36,6 +39,10 @@ _RESERVED = frozenset(
 )
 """Names that mean something to jinja2 itself."""
 _WHOLE = re.compile(r"\s*\{\{((?:(?!\{\{|\}\}).)+)\}\}\s*", re.DOTALL)
+
+
+_NO_LIST = re.compile(r"'(\w+)' object is not iterable")
+"""Source: Python's sentence, of a value that is gone through; it names a type and no value."""
 
 
 class TemplateFault(Exception):
@@ -95,7 +102,9 @@ class Scope:
             self._open.append(name)
             try:
                 secrets: set[str] = set()
-                self._plain[name] = self._fill(raw, secrets)
+                value = self._fill(raw, secrets)
+                _weighed(value)
+                self._plain[name] = value
                 self._secrets[name] = tuple(s for s in sorted(secrets) if s)
             finally:
                 self._open.pop()
@@ -109,6 +118,8 @@ class Scope:
             if part.name in self._variables:
                 words.append(str(self.value(part.name)))
                 secrets.update(self._secrets[part.name])
+                if sum(map(len, words)) > LIMIT:
+                    raise _too_much(part.line)
             elif part.text is None:
                 raise _unknown(part.name, part.line, self._variables)
             else:
@@ -204,24 +215,24 @@ def _parts(text: str) -> tuple[_Part, ...] | None:
 
 
 @lru_cache(maxsize=1)
-def _environment() -> SandboxedEnvironment:
-    from jinja2 import StrictUndefined
-    from jinja2.sandbox import SandboxedEnvironment
+def _environment() -> Bounded:
+    from controller.sandbox import Bounded
 
-    return SandboxedEnvironment(
-        undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True, autoescape=False
-    )
+    return Bounded()
 
 
 @lru_cache(maxsize=1024)
 def _compiled(text: str, name: str) -> tuple[Template, tuple[str, ...]]:
     """The template and the names it needs: compiled once for all hosts."""
-    from jinja2 import TemplateSyntaxError
+    from jinja2 import TemplateSyntaxError, nodes
     from jinja2.meta import find_undeclared_variables
 
     environment = _environment()
+    begin()  # what is the same for all hosts is filled in now
     try:
         tree = environment.parse(text, name, name)
+        for other in tree.find_all((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)):
+            raise _alone(other)
         needed = tuple(sorted(find_undeclared_variables(tree)))
         code = environment.compile(tree, name, name)
         template = environment.template_class.from_code(environment, code, environment.make_globals(None))
@@ -232,6 +243,8 @@ def _compiled(text: str, name: str) -> tuple[Template, tuple[str, ...]]:
             Text("periksa kurung {{ … }} dan nama filternya", "check the braces {{ … }} and the names of filters"),
             error.lineno,
         ) from error
+    except (SyntaxError, MemoryError, RecursionError) as error:  # of Python, for what jinja2 made of it
+        raise _too_much(1) from error
     return template, needed
 
 
@@ -239,8 +252,11 @@ def _call(render: Any, name: str, variables: Mapping[str, Any]) -> Any:
     """``render()``, with whatever a template can raise brought into one shape."""
     from jinja2 import TemplateError, UndefinedError
 
+    begin()
     try:
         return render()
+    except (TooMuch, MemoryError, RecursionError) as error:
+        raise _too_much(_line(error, name)) from None
     except UndefinedError as error:
         raise _undefined(error, _line(error, name), variables) from None  # its cause may quote values
     except (
@@ -250,9 +266,17 @@ def _call(render: Any, name: str, variables: Mapping[str, Any]) -> Any:
         ValueError,
         LookupError,
         AttributeError,
-        RecursionError,
     ) as error:
         kind = type(error).__name__
+        if found := _NO_LIST.search(str(error)):
+            raise TemplateFault(
+                Text(f"di sini perlu daftar, bukan {found[1]}", f"a list is needed here, not {found[1]}"),
+                Text(
+                    "periksa yang di belakang 'in' atau di depan filter: tulis sebagai daftar, [a, b]",
+                    "check what stands after 'in' or before the filter: write it as a list, [a, b]",
+                ),
+                _line(error, name),
+            ) from None
         raise TemplateFault(
             Text(f"template tidak dapat diisi ({kind})", f"the template cannot be filled in ({kind})"),
             Text("periksa ungkapan di antara {{ dan }}", "check the expression between {{ and }}"),
@@ -260,9 +284,45 @@ def _call(render: Any, name: str, variables: Mapping[str, Any]) -> Any:
         ) from None
 
 
+def _alone(other: Node) -> TemplateFault:
+    """The fault of a template that would take in another one."""
+    word = {"FromImport": "from"}.get(type(other).__name__, type(other).__name__.lower())
+    return TemplateFault(
+        Text(f"{{% {word} … %}} tidak didukung", f"{{% {word} … %}} is not supported"),
+        Text(
+            "tulis isinya dalam template ini sendiri, atau pakai satu template per berkas",
+            "write its text into this template itself, or use one template a file",
+        ),
+        other.lineno,
+    )
+
+
 def _undefined(error: Exception, line: int, variables: Mapping[str, Any]) -> TemplateFault:
     match = re.search(r"'([^']+)' is undefined", str(error)) or re.search(r"has no attribute '([^']+)'", str(error))
     return _unknown(match[1] if match else "?", line, variables)
+
+
+def _weighed(value: Any) -> None:
+    """A variable's value, which may hold others' many times."""
+    try:
+        weigh(value)
+    except TooMuch:
+        raise _too_much(1) from None
+
+
+def _too_much(line: int) -> TemplateFault:
+    return TemplateFault(
+        Text(
+            "template ini membuat terlalu banyak: teks lebih panjang, pengulangan lebih sering, atau bersarang lebih "
+            "dalam daripada yang diperbolehkan",
+            "the template makes too much: longer text, more rounds of a loop, or deeper nesting than is allowed",
+        ),
+        Text(
+            f"kurangi pengulangan, lebar, dan pangkatnya; batasnya {LIMIT // 1_000_000} juta huruf",
+            f"lessen its repetitions, widths and powers; the limit is {LIMIT // 1_000_000} million characters",
+        ),
+        line,
+    )
 
 
 def _unknown(name: str, line: int, variables: Mapping[str, Any]) -> TemplateFault:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
 Language = Literal["id", "en"]
@@ -22,6 +22,17 @@ class Text(NamedTuple):
     def as_json(self) -> dict[str, str]:
         """The shape in which records keep a sentence: ``{"id": …, "en": …}``."""
         return {"id": self.id, "en": self.en}
+
+
+def same(value: str) -> Text:
+    """What both languages write alike: a name, a path, a number of pieces."""
+    return Text(value, value)
+
+
+def joined(parts: Iterable[Text], separator: str = ", ") -> Text:
+    """Parts of a sentence one after the other, those that say nothing left out."""
+    pairs = [part for part in parts if part.id or part.en]
+    return Text(separator.join(part.id for part in pairs), separator.join(part.en for part in pairs))
 
 
 def said(value: object, language: Language) -> str:

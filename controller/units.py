@@ -29,10 +29,13 @@ SIZE_PATTERN = r"^\s*\d+(\.\d+)?\s*([KMGT]i?)?B\s*$"
 DURATION_PATTERN = r"^\s*\d+(\.\d+)?\s*(ms|s|m|h|d)\s*$"
 _ONE_VERSION = r"((>=|<=|==|!=|>|<)\s*)?[0-9A-Za-z][0-9A-Za-z.+~:_-]*"
 VERSION_PATTERN = rf"^\s*{_ONE_VERSION}(\s*,\s*{_ONE_VERSION})*\s*$"
+TIME_PATTERN = r"^\s*([01]?\d|2[0-3])[:.][0-5]\d\s*$"
 MODE_PATTERN = r"^[0-7]{3,4}$"
 DIGEST_PATTERN = r"^[0-9a-fA-F]{64}$"
 PACKAGE_PATTERN = r"^[a-z0-9][a-z0-9.+-]+(:[a-z0-9]+)?(=[0-9A-Za-z.+~:-]+)?$"
-NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.@:+-]*$"
+NAME_LIMIT = 100
+"""Characters: with a run's number or a unit's ending it is a file's name still, and fits the form."""
+NAME_PATTERN = rf"^[A-Za-z0-9][A-Za-z0-9_.@:+-]{{0,{NAME_LIMIT - 1}}}$"
 
 
 class UnitError(ValueError):
@@ -156,8 +159,8 @@ def attempts(value: object) -> int:
 
 
 def exit_code(value: object) -> int:
-    """What a process may end with: 0 to 4294967295, as Windows counts."""
-    return _whole(value, Text("kode keluar", "an exit code"), "0", 0, 2**32 - 1)
+    """What a process may end with: 0 to 4294967295, as Windows counts; some makers write the upper half as negative."""
+    return _whole(value, Text("kode keluar", "an exit code"), "0", -(2**31), 2**32 - 1) % 2**32
 
 
 def http_status(value: object) -> int:
@@ -184,6 +187,14 @@ def duration(value: object) -> float:
     return int(seconds) if seconds == int(seconds) else seconds
 
 
+def time_of_day(value: object) -> str:
+    """``18:00`` or ``18.00`` → ``HH:MM``, in quotes: YAML may take it for a number."""
+    match = re.fullmatch(r"\s*([01]?\d|2[0-3])[:.]([0-5]\d)\s*", value) if isinstance(value, str) else None
+    if not match:
+        raise _refuse(value, Text("jam dalam tanda kutip", "a time of day in quotes"), '"18:00"')
+    return f"{match[1]:0>2}:{match[2]}"
+
+
 def path(value: object) -> str:
     """An absolute path of the computer, POSIX or Windows, or one of the user's home (``~/…``); without ``..``."""
     text = string(value)
@@ -197,10 +208,71 @@ def path(value: object) -> str:
     return text
 
 
+def watched(value: object) -> str:
+    """A path, or a key of Windows' registry that is every user's: ``HKLM\\…``, ``HKU\\…``."""
+    text = string(value)
+    if re.match(r"(HKLM|HKU|HKEY_LOCAL_MACHINE|HKEY_USERS)\\[^\\]", text, re.IGNORECASE) and "\0" not in text:
+        return text.rstrip("\\")
+    return path(value)
+
+
+REGISTRY_ROOTS = {
+    "HKLM": "HKLM", "HKEY_LOCAL_MACHINE": "HKLM", "HKCR": "HKCR", "HKEY_CLASSES_ROOT": "HKCR",
+    "HKU": "HKU", "HKEY_USERS": "HKU", "HKCC": "HKCC", "HKEY_CURRENT_CONFIG": "HKCC",
+}  # fmt: skip
+"""By what may be written the short name. HKCU is not among them: it is whoever the agent runs as."""
+
+
+def registry_key(value: object) -> str:
+    """A key of Windows' registry, with the short name of its root and no empty parts."""
+    text = filled(value)
+    root, *parts = (part for part in text.split("\\") if part)
+    name = REGISTRY_ROOTS.get(root.upper())
+    if root.upper() in ("HKCU", "HKEY_CURRENT_USER"):
+        raise UnitError(
+            Text(
+                f"{root} adalah milik akun agen, bukan milik pengguna komputer itu",
+                f"{root} is that of the account the agent runs as, not of the computer's user",
+            ),
+            Text("tulis HKLM\\…, atau HKU\\SID\\…", "write HKLM\\…, or HKU\\SID\\…"),
+        )
+    if name is None or not parts or "\0" in text:
+        raise _refuse(value, Text("kunci registri", "a registry key"), "HKLM\\Software\\Contoh")
+    return "\\".join([name, *parts])
+
+
+def registry_view(value: object) -> str:
+    """``64`` or ``32``: whose registry, where 32-bit programs have one of their own."""
+    if value in (64, 32, "64", "32") and not isinstance(value, bool):
+        return str(value)
+    raise _refuse(value, Text("64 atau 32", "64 or 32"), "64")
+
+
+def service_start(value: object) -> bool | str:
+    """Whether a service starts with the computer; on Windows also how."""
+    if value in SERVICE_STARTS:
+        return str(value)
+    try:
+        return boolean(value)
+    except UnitError as error:
+        words = " / ".join(SERVICE_STARTS)
+        raise UnitError(
+            error.what,
+            Text(f"tulis true / false, di Windows juga {words}", f"write true / false, on Windows also {words}"),
+        ) from error
+
+
+SERVICE_STARTS = ("manual", "delayed", "disabled")
+
+
 def mode(value: object) -> str:
     """File permissions as octal text of four digits."""
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 0o7777:
-        shown = f"{value:04o}"
+    shown = ""
+    if isinstance(value, int) and not isinstance(value, bool):
+        from controller.source import Octal
+
+        shown = f"{value:04o}" if isinstance(value, Octal) else f"{value:04d}"  # as it was written: 0644, or 644
+    if re.fullmatch(MODE_PATTERN, shown):
         raise UnitError(
             Text("hak berkas harus ditulis dalam tanda kutip", "permissions must be written in quotes"),
             Text(f'tulis "{shown}"', f'write "{shown}"'),
@@ -265,7 +337,10 @@ def name(value: object) -> str:
     """A name of one word: a service, a user, a link."""
     text = string(value)
     if not re.fullmatch(NAME_PATTERN, text):
-        raise _refuse(value, Text("nama satu kata", "a name of one word"), "nginx")
+        kind = Text(
+            f"nama satu kata, paling panjang {NAME_LIMIT} huruf", f"a name of one word of at most {NAME_LIMIT} letters"
+        )
+        raise _refuse(value, kind, "nginx")
     return text
 
 
@@ -291,7 +366,8 @@ CONVERTERS: dict[str, Callable[[object], Any]] = {
     f.__name__: f
     for f in (
         anything, string, filled, argument, boolean, port, count, attempts, exit_code, http_status, size, duration,
-        path, mode, digest, pattern, group_pattern, version_range, url, name, package, architecture,
+        time_of_day, path, watched, mode, digest, pattern, group_pattern, version_range, url, name, package,
+        architecture, registry_key, registry_view, service_start,
     )
 }  # fmt: skip
 

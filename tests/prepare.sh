@@ -2,6 +2,8 @@
 # What the tests need of Debian, as root; without root they do with what is there, and say what they skip.
 set -euo pipefail
 wanted=(openssh-server openssh-client sudo iproute2 systemd-container mmdebstrap debootstrap postgresql poppler-utils)
+# Windows computers: Wine, and what makes Windows programs and test installers.
+wanted+=(wine wine64 gcc-mingw-w64-x86-64-win32 libz-mingw-w64-dev cmake make dpkg-dev wixl msitools nsis)
 missing=()
 for package in "${wanted[@]}"; do
   dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok installed' || missing+=("$package")

@@ -14,13 +14,15 @@ import re
 
 from agent import files
 from agent.actions import ActionFailed, Detection
+from agent.host import native
+from agent.light import json
 from agent.protocol import text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from agent.host.linux import LinuxHost as Host
+    from agent.host import Host
 
 
 def title(spec: dict[str, Any]) -> dict[str, str]:
@@ -38,7 +40,7 @@ class Place:
         self.digest = digest
         self.strip = int(spec.get("strip") or 0)
         self.name = f"{version}-{digest[:8]}"
-        self.into = os.path.abspath(files.expand(spec["into"]))
+        self.into = files.place(spec["into"])
         self.releases = os.path.join(self.into, "releases")
         self.release = os.path.join(self.releases, self.name)
         self.marker = os.path.join(self.releases, f".{self.name}.json")
@@ -48,12 +50,10 @@ class Place:
 
     def linked(self) -> str | None:
         """Where the link points to; None where there is none."""
-        return os.readlink(self.link) if os.path.islink(self.link) else None
+        return native.pointed_to(self.link)
 
     def missing(self) -> str | None:
         """What the release lacks; None where it is whole."""
-        import json
-
         try:
             with open(self.marker, encoding="utf-8", errors="surrogateescape") as file:
                 marker = json.load(file)
@@ -61,8 +61,9 @@ class Place:
             return "releases/" + self.name
         if marker.get("digest") != self.digest or marker.get("strip") != self.strip:
             return "releases/" + self.name
+        release = native.deep(self.release)
         for name in marker["files"]:
-            if not os.path.lexists(os.path.join(self.release, name)):
+            if not os.path.lexists(native.below(release, name)):
                 return str(name)
         return None
 
@@ -74,10 +75,10 @@ def detect(spec: dict[str, Any], host: Host) -> Detection:
     if linked != place.target:
         if linked is None and not os.path.lexists(place.link):
             return Detection("absent", "-")
-        return Detection("different", linked or "no link")
+        return Detection("different", linked or text("tanpa tautan", "no link"))
     missing = place.missing()
     if missing is not None:
-        return Detection("different", "missing: " + missing)
+        return Detection("different", text(f"tidak lengkap: {missing}", f"missing: {missing}"))
     return Detection("present", linked)
 
 
@@ -104,7 +105,7 @@ def apply(spec: dict[str, Any], host: Host) -> dict[str, Any]:
     from agent.actions.file import failed
 
     place = Place(spec, host)
-    if os.path.lexists(place.link) and not os.path.islink(place.link):
+    if os.path.lexists(place.link) and place.linked() is None:
         raise ActionFailed(
             text(
                 f"{place.link} sudah ada dan bukan tautan (link); pindahkan dahulu.",
@@ -138,7 +139,7 @@ def undo(entry: dict[str, Any], host: Host) -> dict[str, Any]:
     try:
         files.remove(files.beside(link["path"]))
         # What is no link was refused by apply; where none was and none is, there is nothing to take away.
-        ours = link["is"] == "link" or (link["is"] == "absent" and os.path.islink(link["path"]))
+        ours = link["is"] == "link" or (link["is"] == "absent" and native.pointed_to(link["path"]) is not None)
         changed = files.put_back(link) if ours else False
         changed = files.remove(entry["partial"]) or changed
         if not entry["whole"]:
@@ -171,7 +172,7 @@ def absent(spec: dict[str, Any], host: Host) -> dict[str, Any] | None:
 
 def _remove_others(path: str, former: dict[str, Any]) -> None:
     """What a half-made release has more than when it was kept."""
-    if former["is"] != "directory" or os.path.islink(path):
+    if former["is"] != "directory" or native.pointed_to(path) is not None:
         files.remove(path)
         return
     if not os.path.lexists(path):
@@ -190,7 +191,6 @@ def _unpack(place: Place, spec: dict[str, Any], host: Host) -> dict[str, Any]:
         OSError: the disk.
     """
     import io
-    import json
 
     from agent import unpack
 
@@ -213,7 +213,7 @@ def _unpack(place: Place, spec: dict[str, Any], host: Host) -> dict[str, Any]:
         raise ActionFailed(error.reason, {"payload": spec["payload"]}) from error
     files.remove(place.marker)
     files.remove(place.release)
-    os.rename(place.partial, place.release)
+    native.replace(place.partial, place.release)
     files.sync_folder(place.releases)
     marker = {"digest": place.digest, "strip": place.strip, "files": names, "size_bytes": size_bytes}
     content = json.dumps(marker).encode()

@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 
 from agent import files
-from agent.actions import ActionFailed, Detection
+from agent.actions import ActionFailed, Detection, run
+from agent.host import native
 from agent.protocol import text
 
 TYPE_CHECKING = False
@@ -62,7 +63,7 @@ def capture(spec: dict[str, Any], host: Host, keep: str) -> dict[str, Any]:
 
 def apply(spec: dict[str, Any], host: Host) -> dict[str, Any]:
     """Run it to its end."""
-    argv = [files.expand(word) for word in spec["argv"]] if spec.get("argv") else ["/bin/sh", "-c", spec["shell"]]
+    argv = [files.expand(word) for word in spec["argv"]] if spec.get("argv") else [*native.SHELL, spec["shell"]]
     return start(argv, spec, host, [int(code) for code in spec.get("ok_codes") or [0]])
 
 
@@ -80,9 +81,10 @@ def undo(entry: dict[str, Any], host: Host) -> dict[str, Any]:
         return {"undo": None}
     if entry.get("created_before"):
         return {"undo": None, "creates": entry["creates"]}  # there before us: the command had nothing to do
-    argv = [files.expand(word) for word in back["argv"]] if back.get("argv") else ["/bin/sh", "-c", back["shell"]]
+    argv = [files.expand(word) for word in back["argv"]] if back.get("argv") else [*native.SHELL, back["shell"]]
     try:
-        return start(argv, entry, host, [int(code) for code in back.get("ok_codes") or [0]])
+        own = {key: value for key, value in back.items() if value is not None}
+        return start(argv, {**entry, **own}, host, [int(code) for code in back.get("ok_codes") or [0]])
     except ActionFailed as failure:
         if _detectable(entry) and detect(entry, host).state == "absent":
             return dict(failure.evidence, nothing_left=True)
@@ -115,30 +117,13 @@ def start(argv: list[str], spec: dict[str, Any], host: Host, ok_codes: list[int]
     name = argv[0]
     if directory is not None and not os.path.isdir(directory):
         raise ActionFailed(text(f"Folder {directory} tidak ada.", f"There is no folder {directory}."), {"argv": argv})
-    try:
-        result = host.run(argv, timeout_s=timeout_s, environment=spec.get("environment"), directory=directory)
-    except FileNotFoundError as error:
-        reason = text(f"Program {name} tidak ada di komputer ini.", f"There is no program {name} on this computer.")
-        raise ActionFailed(reason, {"argv": argv}) from error
-    except OSError as error:
-        what = os.strerror(error.errno) if error.errno else str(error)
-        reason = text(
-            f"Program {name} tidak dapat dijalankan: {what}.", f"The program {name} cannot be started: {what}."
-        )
-        raise ActionFailed(reason, {"argv": argv}) from error
-    if result.code is None:
-        raise ActionFailed(
-            text(
-                f"{name} belum selesai setelah {timeout_s:g} detik, lalu dihentikan.",
-                f"{name} had not ended after {timeout_s:g} seconds and was stopped.",
-            ),
-            result.evidence(),
-        )
-    if result.code not in ok_codes:
+    result = run(host, argv, timeout_s=timeout_s, environment=spec.get("environment"), directory=directory)
+    code = result.code or 0
+    if code not in ok_codes:
         how = (
-            text(f"{name} dihentikan oleh sinyal {-result.code}.", f"{name} was ended by signal {-result.code}.")
-            if result.code < 0
-            else text(f"{name} berakhir dengan kode {result.code}.", f"{name} ended with exit code {result.code}.")
+            text(f"{name} dihentikan oleh sinyal {-code}.", f"{name} was ended by signal {-code}.")
+            if code < 0
+            else text(f"{name} berakhir dengan kode {code}.", f"{name} ended with exit code {code}.")
         )
         raise ActionFailed(how, result.evidence())
     return result.evidence()

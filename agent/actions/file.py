@@ -9,12 +9,13 @@ from __future__ import annotations
 import errno
 import io
 import os
-import stat
 
 from agent import files
 from agent.actions import ActionFailed, Detection
 from agent.digest import sha256_of_file
+from agent.host import native
 from agent.protocol import text
+from agent.words import PLACE, word
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,21 +40,23 @@ def detect(spec: dict[str, Any], host: Host) -> Detection:
     found = files.describe(path)
     state = spec.get("state") or "present"
     if state == "absent":
-        return Detection("present" if found["is"] == "absent" else "different", found["is"])
+        return Detection("present" if found["is"] == "absent" else "different", word(PLACE, found["is"]))
     if found["is"] == "absent":
-        return Detection("absent", "absent")
+        return Detection("absent", PLACE["absent"])
     if state == "directory" and found["is"] == "link" and os.path.isdir(path):
         found = files.describe(os.path.realpath(path))
     if found["is"] != ("directory" if state == "directory" else "file"):
-        return Detection("different", found["is"])
+        return Detection("different", word(PLACE, found["is"]))
     if state == "present" and not same_content(spec, host, path):
-        return Detection("different", "other content")
+        return Detection("different", text("isi lain", "other content"))
     mode, owner, group = wanted(spec)
     if mode is not None and found["mode"] != mode:
-        return Detection("different", "mode {:04o}".format(found["mode"]))
+        octal = f"{found['mode']:04o}"
+        return Detection("different", text(f"hak berkas {octal}", f"mode {octal}"))
     if (owner is not None and found["owner"][0] != owner) or (group is not None and found["owner"][1] != group):
-        return Detection("different", "owner {}:{}".format(*found["owner"]))
-    return Detection("present", "as asked")
+        holder = "{}:{}".format(*found["owner"])
+        return Detection("different", text(f"milik {holder}", f"owner {holder}"))
+    return Detection("present", text("sesuai", "as asked"))
 
 
 def capture(spec: dict[str, Any], host: Host, keep: str) -> dict[str, Any]:
@@ -87,8 +90,8 @@ def apply(spec: dict[str, Any], host: Host) -> dict[str, Any]:
         if mode is None:
             mode = old["mode"] if old else 0o644
         ids = (
-            owner if owner is not None else (old["owner"][0] if old else os.geteuid()),
-            group if group is not None else (old["owner"][1] if old else os.getegid()),
+            owner if owner is not None else (old["owner"][0] if old else native.own_ids()[0]),
+            group if group is not None else (old["owner"][1] if old else native.own_ids()[1]),
         )
         attributes = {"attributes": old["attributes"]} if old and "attributes" in old else None
         with content(spec, host) as source:
@@ -130,7 +133,7 @@ def absent(spec: dict[str, Any], host: Host) -> dict[str, Any] | None:
 
 def target(spec: dict[str, Any]) -> str:
     """The path that is meant: behind a link to a regular file, unless it is to be removed."""
-    path = os.path.abspath(files.expand(spec["path"]))
+    path = files.place(spec["path"])
     if spec.get("state") not in ("absent", "directory") and os.path.islink(path) and os.path.isfile(path):
         return os.path.realpath(path)
     return path
@@ -140,8 +143,17 @@ def wanted(spec: dict[str, Any]) -> tuple[int | None, int | None, int | None]:
     """Mode, user and group by number; None where it does not matter.
 
     Raises:
-        ActionFailed: there is no such user or group.
+        ActionFailed: there is no such user or group, or no such thing on this platform.
     """
+    asked = [word for word in ("mode", "owner", "group") if spec.get(word) is not None]
+    if asked and not native.KNOWS_MODES:
+        what = ", ".join(asked)
+        raise ActionFailed(
+            text(
+                f"{what} tidak berlaku di Windows: hak sebuah berkas adalah hak foldernya; hapus dari playbook.",
+                f"{what} has no meaning on Windows: a file has the rights of its folder; leave it out of the playbook.",
+            )
+        )
     mode = spec.get("mode")
     number = None if mode is None else int(mode, 8) if isinstance(mode, str) else int(mode)
     return number, identity(spec.get("owner"), "owner"), identity(spec.get("group"), "group")
@@ -154,13 +166,7 @@ def identity(name: Any, which: str) -> int | None:
     if name.isdigit():
         return int(name)
     try:
-        if which == "owner":
-            import pwd
-
-            return pwd.getpwnam(name).pw_uid
-        import grp
-
-        return grp.getgrnam(name).gr_gid
+        return native.id_of(name, which)
     except KeyError:
         if which == "owner":
             raise ActionFailed(text(f"Tidak ada pengguna {name}.", f"There is no user {name}.")) from None
@@ -169,7 +175,7 @@ def identity(name: Any, which: str) -> int | None:
 
 def needed_owner(ids: tuple[int, int]) -> tuple[int, int] | None:
     """None where the file comes into being with this owner by itself."""
-    return None if os.geteuid() != 0 and ids == (os.geteuid(), os.getegid()) else ids
+    return None if native.own_ids()[0] != 0 and ids == native.own_ids() else ids
 
 
 def content(spec: dict[str, Any], host: Host) -> BinaryIO:
@@ -214,16 +220,24 @@ def _make_directory(path: str, mode: int | None, ids: tuple[int | None, int | No
         os.mkdir(path)
         mode = 0o755 if mode is None else mode
     if ids != (None, None):
-        os.chown(path, *(-1 if number is None else number for number in ids))
+        native.set_owner(path, (-1 if ids[0] is None else ids[0], -1 if ids[1] is None else ids[1]))
     if mode is not None:
-        os.chmod(path, mode)
+        native.set_mode(path, mode)
     files.sync_folder(os.path.dirname(path))
-    return {"path": path, "mode": f"{stat.S_IMODE(os.stat(path).st_mode):04o}"}
+    return {"path": path, "mode": f"{os.stat(path).st_mode & 0o7777:04o}"}
 
 
 def failed(path: str, error: OSError) -> ActionFailed:
     """The operating system's refusal as a reason."""
-    where = error.filename if isinstance(error.filename, str) else path
+    where, path = native.shown(error.filename if isinstance(error.filename, str) else path), native.shown(path)
+    users = native.users_of(error)
+    if users is not None:
+        who = ": " + ", ".join(users) if users else ""
+        reason = text(
+            f"{where} sedang dipakai program lain{who}; hentikan dahulu.",
+            f"{where} is in use by another program{who}; stop that first.",
+        )
+        return ActionFailed(reason, {"path": path, "error": str(error), "users": users})
     known = {
         errno.ENOSPC: text(f"Ruang disk habis saat menulis {path}.", f"The disk is full, writing {path}."),
         errno.EROFS: text(f"{where} hanya dapat dibaca.", f"{where} is on a read-only file system."),

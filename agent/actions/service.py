@@ -14,18 +14,20 @@ import time
 
 from agent import files
 from agent.actions import ActionFailed, Detection
+from agent.managers import LOOK_AGAIN_S, UP, manager_of, starts_as, stayed_up, watched
+from agent.probes.service import found_of
 from agent.protocol import text
+from agent.words import both, comma, line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from agent.host.linux import LinuxHost as Host
-    from agent.host.services import Service
+    from agent.managers import Service
+    from agent.words import Words
 
-UP = ("active", "reloading")
 AGAIN = ("reloaded", "restarted")
-LOOK_AGAIN_S = 0.05
 SETTLE_S = 2.0
 """How long a service that is on its way (activating, deactivating) is waited for before it is judged."""
 
@@ -47,13 +49,13 @@ def detect(spec: dict[str, Any], host: Host) -> Detection:
     service = settled(name, host)
     if service.masked and state != "stopped":
         reason = text(f"Layanan {name} ditutup (masked).", f"Service {name} is masked.")
-        return Detection("different", "masked", reason)
+        return Detection("different", text("ditutup (masked)", "masked"), reason)
     if not service.known:
         return Detection("present" if state == "stopped" and not spec.get("enabled") else "absent", "-")
-    found = shown(service)
+    found = found_of(service)
     if spec.get("define") and host.services.definition(name) != host.services.render(name, spec["define"]):
-        return Detection("different", "other definition")
-    if spec.get("enabled") is not None and service.enabled is not bool(spec["enabled"]):
+        return Detection("different", text("definisi lain", "other definition"))
+    if spec.get("enabled") is not None and not starts_as(service, spec["enabled"]):
         if service.enabled is not None:
             return Detection("different", found)
         if spec["enabled"]:
@@ -69,7 +71,7 @@ def detect(spec: dict[str, Any], host: Host) -> Detection:
     if service.active not in UP:
         return Detection("different", found, not_running(name, service, host))
     if spec.get("define") and is_stale(name, service, host):
-        return Detection("different", "runs by an older definition")
+        return Detection("different", text("berjalan dengan definisi lama", "runs by an older definition"))
     return stable(spec, service, host)
 
 
@@ -95,24 +97,17 @@ def stable(spec: dict[str, Any], service: Service, host: Host) -> Detection:
     """A service that is up: wait until it has been for long enough, watching its main process."""
     name, wanted_s = spec["name"], float(spec.get("stable_for_s") or 0)
     if service.active_for_s >= wanted_s:
-        return Detection("present", shown(service))
-    from agent.host.processes import process_of
-
-    until = time.monotonic() + wanted_s - service.active_for_s + 0.02
-    while time.monotonic() < until:
-        time.sleep(max(0.0, min(LOOK_AGAIN_S, until - time.monotonic())))
-        if service.main_pid and process_of(service.main_pid) is None:
-            break  # asking the manager costs a hundred times as much as looking for the process
-    now = host.services.read(name)
-    same = now.active in UP and now.main_pid == service.main_pid and now.restarts == service.restarts
-    if same and now.active_for_s >= wanted_s:
-        return Detection("present", shown(now))
+        return Detection("present", found_of(service))
+    now = watched(name, service, wanted_s, host.services)
+    if stayed_up(service, now) and now.active_for_s >= wanted_s:
+        return Detection("present", found_of(now))
     last = last_words(name, host)
+    found = both(found_of(now) if now.active in UP else line(found_of(now), ending(name, host)))
     reason = text(
-        f"Layanan {name} tidak bertahan {wanted_s:g} detik: {shown(now)}{last}",
-        f"Service {name} did not stay up for {wanted_s:g} s: {shown(now)}{last}",
+        f"Layanan {name} tidak bertahan {comma(f'{wanted_s:g}')} detik: {found['id']}{last}",
+        f"Service {name} did not stay up for {wanted_s:g} s: {found['en']}{last}",
     )
-    return Detection("different", shown(now), reason)
+    return Detection("different", line(found), reason)
 
 
 def capture(spec: dict[str, Any], host: Host, keep: str) -> dict[str, Any]:
@@ -125,6 +120,7 @@ def capture(spec: dict[str, Any], host: Host, keep: str) -> dict[str, Any]:
         "known": service.known,
         "active": service.active in (*UP, "activating"),
         "enabled": service.enabled,
+        "start": service.start,
         "defines": bool(spec.get("define")),
     }
     if spec.get("define"):
@@ -153,8 +149,8 @@ def apply(spec: dict[str, Any], host: Host) -> dict[str, Any]:
     elif not before.known and state != "stopped":
         reason = text(f"Tidak ada layanan {name} di komputer ini.", f"There is no service {name} on this computer.")
         raise ActionFailed(reason, evidence)
-    if spec.get("enabled") is not None and services.read(name).enabled is not bool(spec["enabled"]):
-        evidence["enable"] = services.set_enabled(name, bool(spec["enabled"]))
+    if spec.get("enabled") is not None and not starts_as(services.read(name), spec["enabled"]):
+        evidence["enable"] = services.set_enabled(name, spec["enabled"])
     if state == "running":
         running = before.active in UP
         if running and spec.get("define") and is_stale(name, before, host):
@@ -172,7 +168,13 @@ def apply(spec: dict[str, Any], host: Host) -> dict[str, Any]:
 
 def verify(spec: dict[str, Any], host: Host) -> Detection:
     """Read it back, and see it stay up for as long as is asked."""
-    return detect(spec, host)
+    found = detect(spec, host)
+    if found.present or found.reason or spec.get("state") not in ("running", *AGAIN):
+        return found
+    service = host.services.read(spec["name"])
+    if not service.known or service.active in UP:
+        return found
+    return Detection(found.state, found.found, not_running(spec["name"], service, host, started=True))
 
 
 def undo(entry: dict[str, Any], host: Host) -> dict[str, Any]:
@@ -180,6 +182,8 @@ def undo(entry: dict[str, Any], host: Host) -> dict[str, Any]:
     name, services = entry["name"], host.services
     evidence: dict[str, Any] = {"manager": services.name}
     now = services.read(name)
+    if entry["defines"] and entry.get("late") and services.definition(name) is None:
+        return evidence  # gone with the earlier run that brought it, which was undone before this
     if entry["defines"] and services.definition(name) != entry["former"]:
         if entry["former"] is None:
             if now.known and now.active != "inactive":
@@ -193,8 +197,8 @@ def undo(entry: dict[str, Any], host: Host) -> dict[str, Any]:
     files.remove_empty(entry.get("parents", []))
     if not now.known:
         return evidence  # nothing is left that could run or be enabled
-    was_enabled = bool(entry["enabled"]) if entry["known"] else False
-    if now.enabled is not None and now.enabled is not was_enabled:
+    was_enabled = entry.get("start") or (bool(entry["enabled"]) if entry["known"] else False)
+    if now.enabled is not None and not starts_as(now, was_enabled):
         evidence["enable"] = services.set_enabled(name, was_enabled)
     if entry["active"] and now.active not in UP:
         evidence["order"] = services.start(name)
@@ -220,23 +224,29 @@ def last_words(name: str, host: Host) -> str:
     return f" ({last})" if last else ""
 
 
-def shown(service: Service) -> str:
-    """A service as a short line."""
-    parts = [service.active]
-    if service.enabled is not None:
-        parts.append("enabled" if service.enabled else "disabled")
-    if service.result not in ("", "success"):
-        parts.append(service.result)
-    if service.restarts:
-        parts.append(f"restarts {service.restarts}")
-    return ", ".join(parts)
-
-
-def not_running(name: str, service: Service, host: Host) -> dict[str, str] | None:
-    """Why it does not run, where it tried; None where nobody started it."""
-    if service.active == "inactive":
+def not_running(name: str, service: Service, host: Host, *, started: bool = False) -> dict[str, str] | None:
+    """Why it does not run, where it tried (``started``: by us, just now); None where nobody started it."""
+    if service.active == "inactive" and not started:
         return None
-    last = last_words(name, host)
+    last, how = last_words(name, host), ending(name, host)
+    if service.active == "inactive":  # systemd has forgotten how, if all was well
+        how = how or text("tanpa kesalahan", "without an error")
+    found = both(line(found_of(service), how))
+    if service.active == "inactive":
+        return text(
+            f"Layanan {name} berakhir begitu dijalankan: {found['id']}{last}",
+            f"Service {name} ended as soon as it was started: {found['en']}{last}",
+        )
     return text(
-        f"Layanan {name} tidak berjalan: {shown(service)}{last}", f"Service {name} does not run: {shown(service)}{last}"
+        f"Layanan {name} tidak berjalan: {found['id']}{last}", f"Service {name} does not run: {found['en']}{last}"
     )
+
+
+def ending(name: str, host: Host) -> Words:
+    """How its main process ended; empty where its manager does not tell, or says so itself."""
+    manager = manager_of(name, host)
+    ended = manager.ended(name) if hasattr(manager, "ended") else None
+    if ended is None:
+        return ""
+    code, is_signal = ended
+    return text(f"sinyal {code}", f"signal {code}") if is_signal else text(f"kode keluar {code}", f"exit code {code}")

@@ -7,15 +7,18 @@ computer.
 
 from __future__ import annotations
 
-import json
 import os
-import signal
 import time
 
 from agent import files
 from agent.actions import ActionFailed
-from agent.host.services import Log, Service, read_text
+from agent.host.processes import age_s, process_of
+from agent.host.services import read_text
+from agent.host.start import UMASK
+from agent.light import json, signal
+from agent.managers import Log, Service
 from agent.protocol import text
+from agent.stopping import held
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +38,7 @@ class Keeper:
     name = "processes"
 
     def __init__(self, host: Host) -> None:
+        self.host = host
         self.folder = os.path.join(host.root, "services")
 
     def read(self, name: str) -> Service:
@@ -61,8 +65,13 @@ class Keeper:
                 )
             )
         definition = json.loads(content)
+        from agent.host.linux import boot_id
+
         try:
-            pid = launch(definition, self._path(name, "log"))
+            with held():  # a process that nobody could find again must not be
+                pid = launch(definition, self._path(name, "log"))
+                mark = {"pid": pid, "began": began(pid), "boot": boot_id()}
+                write_text(self._path(name, "pid"), json.dumps(mark))
         except OSError as error:
             what = os.strerror(error.errno) if error.errno else str(error)
             raise ActionFailed(
@@ -71,9 +80,6 @@ class Keeper:
                 ),
                 {"argv": definition["argv"], "error": str(error)},
             ) from error
-        from agent.host.linux import boot_id
-
-        write_text(self._path(name, "pid"), json.dumps({"pid": pid, "began": began(pid), "boot": boot_id()}))
         return {"argv": definition["argv"], "pid": pid}
 
     def stop(self, name: str) -> dict[str, Any]:
@@ -100,7 +106,7 @@ class Keeper:
         """A plain process knows no reload: restarted."""
         return self.restart(name)
 
-    def set_enabled(self, name: str, enabled: bool) -> dict[str, Any]:
+    def set_enabled(self, name: str, enabled: bool | str) -> dict[str, Any]:
         """Nobody here starts anything with the computer."""
         if not enabled:
             return {}
@@ -167,7 +173,7 @@ class Keeper:
 
     def log(self, name: str) -> Log:
         """The end of what it printed."""
-        content = (read_text(self._path(name, "log")) or "").strip()[-2000:]
+        content = self.host.secrets.tail((read_text(self._path(name, "log")) or "").strip(), 2000)
         return Log(content, content.rpartition("\n")[2][:200])
 
     def _path(self, name: str, suffix: str) -> str:
@@ -233,7 +239,8 @@ def become(definition: dict[str, Any], output: int, writer: int) -> None:
         os.dup2(output, 2)
         for number in (signal.SIGPIPE, signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
-        os.umask(0o022)
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
+        os.umask(UMASK)
         os.chdir(definition["directory"])
         environment = {
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -248,38 +255,23 @@ def become(definition: dict[str, Any], output: int, writer: int) -> None:
         os._exit(127)
 
 
-def stat_of(pid: int) -> list[str]:
-    """The fields of /proc/<pid>/stat from the state on; empty where there is no such process.
-
-    Source: proc(5): 3 is the state, 22 the start in clock ticks after boot.
-    """
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-            return file.read().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return []
-
-
 def began(pid: int) -> int:
     """When a process began, in clock ticks after boot; 0 where it is gone."""
-    fields = stat_of(pid)
-    return int(fields[19]) if fields else 0
+    process = process_of(pid)
+    return int(process.started) if process else 0
 
 
 def alive(mark: dict[str, Any]) -> int:
     """The number of the process that is meant, where it still runs; else 0."""
-    fields = stat_of(mark["pid"])
-    if not fields or fields[0] in "ZX" or int(fields[19]) != mark["began"]:
-        return 0
     from agent.host.linux import boot_id
 
-    return int(mark["pid"]) if mark["boot"] == boot_id() else 0
+    return int(mark["pid"]) if began(mark["pid"]) == mark["began"] and mark["boot"] == boot_id() else 0
 
 
 def running_for_s(pid: int) -> float:
     """For how long a process has been running."""
-    now = time.clock_gettime(time.CLOCK_BOOTTIME)
-    return max(0.0, now - began(pid) / os.sysconf("SC_CLK_TCK"))
+    process = process_of(pid)
+    return (age_s(process) or 0.0) if process else 0.0
 
 
 def signal_group(pid: int, number: int) -> None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 from agent import program
+from agent.host.native import boot_id as boot_id
+from agent.redact import NOTHING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, NamedTuple
+    from typing import Any, Mapping, NamedTuple, Sequence
 
-    from agent.host.services import Services
     from agent.host.sockets import Socket
+    from agent.managers import Services
+    from agent.program import Result
 
     class Package(NamedTuple):
         """One row of dpkg's status."""
@@ -21,12 +25,17 @@ if TYPE_CHECKING:
         status: str
         architecture: str
 else:
-    from collections import namedtuple
+    from agent.light.tuples import namedtuple
 
     Package = namedtuple("Package", "version status architecture")
 
 DPKG_STATUS = "/var/lib/dpkg/status"
 DPKG_UPDATES = "/var/lib/dpkg/updates"
+
+
+READY_S = 300.0
+STARTED = ("running", "degraded", "other")
+"""Source: systemctl(1), is-system-running."""
 
 
 class LinuxHost:
@@ -38,29 +47,75 @@ class LinuxHost:
         self.root = root
         self.is_administrator = os.geteuid() == 0
         self.payloads: dict[str, dict[str, Any]] = {}
+        self.secrets = NOTHING
+        """Those of the plan."""
         self.psutil_digest: str | None = None
+        self.stall_s: float | None = None
+        """How long programs may go without getting on, while an action is at work."""
         self._services: Services | None = None
         self._packages: tuple[tuple[object, ...], dict[str, Package]] | None = None
 
-    run = staticmethod(program.run)
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout_s: float = program.TIMEOUT_S,
+        environment: Mapping[str, str] | None = None,
+        directory: str | None = None,
+        stdin: bytes = b"",
+    ) -> Result:
+        """Run a program to its end, watched while an action is at work: see ``program.run``."""
+        return program.run(
+            argv,
+            timeout_s=timeout_s,
+            stall_s=self.stall_s,
+            root=self.root if self.stall_s else None,
+            secrets=self.secrets,
+            environment=environment,
+            directory=directory,
+            stdin=stdin,
+        )
 
     def boot_id(self) -> str:
         """The kernel's name for this boot."""
         return boot_id()
 
+    def ready(self) -> dict[str, Any]:
+        """Wait until the computer has started all that it starts: ``system`` (systemd's word) and ``seconds`` waited.
+
+        Some start things that never come to an end, so that it is not waited for ever.
+        """
+        began = time.monotonic()
+        while True:
+            system, jobs = state()
+            seconds = time.monotonic() - began
+            if (system in STARTED and not jobs) or seconds > READY_S:
+                return {"system": system, "seconds": round(seconds, 3)}
+            time.sleep(0.2)
+
+    def is_going_down(self) -> bool:
+        """Whether the computer is being shut down."""
+        return state()[0] == "stopping"
+
+    def pending_reboot(self) -> str | None:
+        """What the system itself says that a reboot is wanted for; None where nothing is, or nobody tells."""
+        from agent.requirements import busy
+
+        return busy.pending_reboot(os.uname().release)
+
+    def reboot(self) -> Result:
+        """Tell the computer to reboot; people at it are told too. Source: systemctl(1)."""
+        return self.run(["systemctl", "reboot", "--message=Pasang"], timeout_s=60)
+
     def psutil(self) -> Any:
         """The psutil module, out of the wheel that was sent; None where there is none for this computer."""
-        if self.psutil_digest and os.path.exists(self.blob(self.psutil_digest)):
-            home = os.path.join(self.root, "psutil", self.psutil_digest)
-            if not os.path.isdir(home):
-                unpack_wheel(self.blob(self.psutil_digest), home)
-            if home not in sys.path:
-                sys.path.insert(1, home)
-        try:
-            import psutil
-        except ImportError:
-            return None
-        return psutil
+        from agent import wheels
+
+        return wheels.psutil(self)
+
+    def notes(self) -> dict[str, Any]:
+        """What else the record of a life of the agent says of this computer."""
+        return {}
 
     def blob(self, digest: str) -> str:
         """Where the bytes with this SHA-256 are kept (or would be)."""
@@ -131,6 +186,19 @@ class LinuxHost:
         return sockets.listening()
 
 
+def state() -> tuple[str, int]:
+    """systemd's word for the computer as a whole, and how many jobs it has; ``other`` where there is no systemd."""
+    from agent.host import systemd
+    from agent.host.bus import BusError
+
+    if not systemd.is_within_reach():
+        return "other", 0
+    try:
+        return systemd.state()
+    except BusError:
+        return "unknown", 0
+
+
 def read_release() -> dict[str, str]:
     """os-release(5) as a dict; empty where there is none."""
     for path in ("/etc/os-release", "/usr/lib/os-release"):
@@ -141,30 +209,6 @@ def read_release() -> dict[str, str]:
             continue
         return {key: value.strip("\"'") for key, value in rows}
     return {}
-
-
-def unpack_wheel(archive: str, home: str) -> None:
-    """Unpack a wheel after checking that it is the one its name says."""
-    import zipfile
-
-    from agent.digest import sha256_of_file
-
-    if sha256_of_file(archive) != os.path.basename(archive):
-        os.unlink(archive)
-        return
-    part = f"{home}.{os.getpid()}"
-    with zipfile.ZipFile(archive) as wheel:
-        wheel.extractall(part)
-    os.rename(part, home)
-
-
-def boot_id() -> str:
-    """The kernel's name for this boot."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return file.read().strip()
-    except OSError:
-        return ""
 
 
 def parse_status(content: str, found: dict[str, Package]) -> dict[str, Package]:

@@ -5,119 +5,23 @@ from __future__ import annotations
 import os
 import time
 
-from agent.actions import ActionFailed
+from agent.actions import ActionFailed, how_stopped
+from agent.host import systemd
+from agent.host.bus import BusError
+from agent.light import json
+from agent.managers import UP, Log, Service
 from agent.protocol import text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any, NamedTuple, Protocol
+    from typing import Any
 
     from agent.host.linux import LinuxHost as Host
+    from agent.managers import Services
     from agent.program import Result
 
-    class Service(NamedTuple):
-        """A service as its manager sees it."""
-
-        known: bool
-        active: str
-        """systemd's word: active, inactive, failed, activating, deactivating, reloading."""
-        enabled: bool | None
-        """None where it cannot be enabled (static) or nobody can tell."""
-        main_pid: int
-        restarts: int
-        active_for_s: float
-        result: str
-        """systemd's Result: success, exit-code, signal, …"""
-        masked: bool = False
-
-    class Log(NamedTuple):
-        """What a service said before it failed."""
-
-        text: str
-        """The last lines, also those that its manager says about it."""
-        last: str
-        """The last line of its own."""
-
-    class Services(Protocol):
-        """What every manager can do. All raise ``ActionFailed`` where the manager refuses."""
-
-        name: str
-
-        def read(self, name: str) -> Service:
-            """How it is now."""
-            ...
-
-        def start(self, name: str) -> dict[str, Any]:
-            """Start it; nothing where it runs."""
-            ...
-
-        def stop(self, name: str) -> dict[str, Any]:
-            """Stop it; nothing where it does not run."""
-            ...
-
-        def restart(self, name: str) -> dict[str, Any]:
-            """Stop and start it."""
-            ...
-
-        def reload(self, name: str) -> dict[str, Any]:
-            """Let it read its configuration again."""
-            ...
-
-        def set_enabled(self, name: str, enabled: bool) -> dict[str, Any]:
-            """Let it start with the computer, or not."""
-            ...
-
-        def path(self, name: str) -> str:
-            """Where a service of ours is defined."""
-            ...
-
-        def render(self, name: str, definition: dict[str, Any]) -> str:
-            """A definition in the manager's own words."""
-            ...
-
-        def define(self, name: str, content: str) -> dict[str, Any]:
-            """Put a rendered definition in place."""
-            ...
-
-        def definition(self, name: str) -> str | None:
-            """What is defined at our place; None where nothing is."""
-            ...
-
-        def defined_ago_s(self, name: str) -> float:
-            """Seconds since that was written."""
-            ...
-
-        def undefine(self, name: str, former: str | None) -> dict[str, Any]:
-            """Put the former definition back; None: remove ours."""
-            ...
-
-        def forget(self, names: Sequence[str]) -> dict[str, Any]:
-            """Drop services whose definitions are gone."""
-            ...
-
-        def log(self, name: str) -> Log:
-            """The end of what it and its manager said."""
-            ...
-
-else:
-    from collections import namedtuple
-
-    Log = namedtuple("Log", "text last")
-    Service = namedtuple(
-        "Service", "known active enabled main_pid restarts active_for_s result masked", defaults=(False,)
-    )
-
 START_TIMEOUT_S = 180
-PROPERTIES = (
-    "LoadState",
-    "ActiveState",
-    "UnitFileState",
-    "MainPID",
-    "NRestarts",
-    "ActiveEnterTimestampMonotonic",
-    "Result",
-)
 ENABLED = {
     "enabled": True,
     "enabled-runtime": True,
@@ -132,14 +36,13 @@ ENABLED = {
 
 def services_of(host: Host) -> Services:
     """The manager of this computer and user."""
-    if os.path.isdir("/run/systemd/system"):
-        if host.is_administrator:
-            return Systemd(host, user=False)
-        if os.path.exists(f"/run/user/{os.geteuid()}/systemd/private"):
-            return Systemd(host, user=True)
+    if systemd.is_running() and host.is_administrator:
+        return Systemd(host, user=False)
     from agent.host.keeper import Keeper
 
-    return Keeper(host)
+    is_own = systemd.is_running() and os.path.exists(systemd.private_socket(user=True))
+    own = Systemd(host, user=True) if is_own else Keeper(host)
+    return OfUser(own, Systemd(host, user=False)) if systemd.is_within_reach() else own
 
 
 class Systemd:
@@ -152,27 +55,35 @@ class Systemd:
         self.folder = os.path.expanduser("~/.config/systemd/user") if user else "/etc/systemd/system"
 
     def read(self, name: str) -> Service:
-        """All that is asked of a service, in one question."""
-        done = self._systemctl("show", "--property=" + ",".join(PROPERTIES), "--", unit(name))
-        found = dict(line.split("=", 1) for line in done.out.splitlines() if "=" in line)
-        if not done.ok or "LoadState" not in found:
+        """All that is asked of a service."""
+        try:
+            found = systemd.properties(unit(name), user=self.user)
+        except BusError as error:
             reason = text(
-                f"systemd tidak menjawab pertanyaan tentang layanan {name}.", f"systemd does not answer about {name}."
+                f"systemd tidak menjawab pertanyaan tentang layanan {name}: {error}",
+                f"systemd does not answer about {name}: {error}",
             )
-            raise ActionFailed(reason, done.evidence())
-        entered_us = int(found.get("ActiveEnterTimestampMonotonic") or 0)
+            raise ActionFailed(reason) from error
+        entered_us = found["ActiveEnterTimestampMonotonic"]
         active = found["ActiveState"]
-        up = active in ("active", "reloading") and entered_us
+        up = active in UP and entered_us
         return Service(
             known=found["LoadState"] not in ("not-found", "masked"),
             active=active,
             enabled=ENABLED.get(found["UnitFileState"]),
-            main_pid=int(found.get("MainPID") or 0),
-            restarts=int(found.get("NRestarts") or 0),
+            main_pid=found.get("MainPID", 0),
+            restarts=found.get("NRestarts", 0),
             active_for_s=max(0.0, time.clock_gettime(time.CLOCK_MONOTONIC) - entered_us / 1e6) if up else 0.0,
             result=found.get("Result", ""),
             masked=found["LoadState"] == "masked",
         )
+
+    def ended(self, name: str) -> tuple[int, bool] | None:
+        """The exit code or the signal (True) that its main process ended with; None where it has not, or none tells."""
+        try:
+            return systemd.ended(unit(name), user=self.user)
+        except BusError:
+            return None
 
     def start(self, name: str) -> dict[str, Any]:
         """Start, and wait until systemd calls it started."""
@@ -190,7 +101,7 @@ class Systemd:
         """Let it read its configuration again; restarted where it cannot."""
         return self._order("reload-or-restart", name)
 
-    def set_enabled(self, name: str, enabled: bool) -> dict[str, Any]:
+    def set_enabled(self, name: str, enabled: bool | str) -> dict[str, Any]:
         """Let it start with the computer, or not."""
         return self._order("enable" if enabled else "disable", name)
 
@@ -249,9 +160,14 @@ class Systemd:
         return self.forget([name])
 
     def forget(self, names: Sequence[str]) -> dict[str, Any]:
-        """Let systemd drop services whose units are gone: what still runs is stopped, what dangles is removed."""
+        """Let systemd drop services whose units are gone: what still runs is stopped, what dangles is removed.
+
+        A template stands for all that were made from it.
+        """
         self._systemctl("daemon-reload")
-        gone = [unit(name) for name in names if not self.read(name).known]
+        plain = [name for name in names if "@." not in name]
+        plain += systemd.units(systemd.STATES, [n.replace("@.", "@*.") for n in names if "@." in n], user=self.user)
+        gone = [unit(name) for name in plain if not self.read(name).known]
         if not gone:
             return {"gone": []}
         self._systemctl("stop", "--", *gone)
@@ -263,8 +179,6 @@ class Systemd:
 
     def log(self, name: str) -> Log:
         """The last lines of the journal about it."""
-        import json
-
         which = "--user-unit" if self.user else "--unit"
         argv = ["journalctl", which, unit(name), "--lines=20", "--no-pager", "--quiet"]
         argv += ["--output=json", "--output-fields=MESSAGE,_PID,SYSLOG_IDENTIFIER"]
@@ -278,14 +192,21 @@ class Systemd:
         rows = [row for row in rows if isinstance(row.get("MESSAGE"), str)]  # else bytes that are no text
         text_ = "\n".join(row["MESSAGE"] for row in rows)
         manager = ("SYSLOG_IDENTIFIER", "systemd") if self.user else ("_PID", "1")
-        own = [row["MESSAGE"] for row in rows if row.get(manager[0]) != manager[1]]
-        return Log(text_[-2000:], own[-1][:200] if own else "")
+        own = "\n".join(row["MESSAGE"] for row in rows if row.get(manager[0]) != manager[1])
+        secrets = self.host.secrets
+        return Log(secrets.tail(text_, 2000), secrets.text(own).rpartition("\n")[2][:200])
 
     def _order(self, verb: str, name: str) -> dict[str, Any]:
         done = self._systemctl(verb, "--quiet", "--", unit(name))
         if done.ok:
             return done.evidence()
         service = self.read(name)
+        if service.result == "start-limit-hit":  # our own restarts count as if it had crashed so often
+            self._systemctl("reset-failed", "--", unit(name))
+            done = self._systemctl(verb, "--quiet", "--", unit(name))
+            if done.ok:
+                return done.evidence()
+            service = self.read(name)
         evidence = dict(done.evidence(), log=self.log(name).text, active=service.active, result=service.result)
         raise ActionFailed(refusal(verb, name, service, done), evidence)
 
@@ -295,6 +216,60 @@ class Systemd:
     def _systemctl(self, *words: str) -> Result:
         argv = ["systemctl", "--user", *words] if self.user else ["systemctl", *words]
         return self.host.run(argv, timeout_s=START_TIMEOUT_S, environment=self._environment())
+
+
+class OfUser:
+    """A user's own manager, and for services that it does not know the system's: there a user may look.
+
+    Orders go there too; whether they are obeyed, systemd decides (polkit).
+    """
+
+    def __init__(self, own: Services, system: Services) -> None:
+        self.own = own
+        self.system = system
+        self.name = own.name
+
+    def of(self, name: str) -> Services:
+        """The manager that knows a service; the user's own where neither does, or the system's does not answer."""
+        if self.own.read(name).known:
+            return self.own
+        try:
+            found = self.system.read(name)
+        except ActionFailed:
+            return self.own
+        return self.system if found.known or found.masked else self.own
+
+    def read(self, name: str) -> Service:
+        """How it is, whose ever it is."""
+        return self.of(name).read(name)
+
+    def start(self, name: str) -> dict[str, Any]:
+        """Start it."""
+        return self.of(name).start(name)
+
+    def stop(self, name: str) -> dict[str, Any]:
+        """Stop it."""
+        return self.of(name).stop(name)
+
+    def restart(self, name: str) -> dict[str, Any]:
+        """Stop and start it."""
+        return self.of(name).restart(name)
+
+    def reload(self, name: str) -> dict[str, Any]:
+        """Let it read its configuration again."""
+        return self.of(name).reload(name)
+
+    def set_enabled(self, name: str, enabled: bool | str) -> dict[str, Any]:
+        """Let it start with the computer, or not."""
+        return self.of(name).set_enabled(name, enabled)
+
+    def log(self, name: str) -> Log:
+        """The end of what it and its manager said."""
+        return self.of(name).log(name)
+
+    def __getattr__(self, verb: str) -> Any:
+        """Definitions are the user's own always."""
+        return getattr(self.own, verb)
 
 
 VERBS = {
@@ -317,12 +292,18 @@ def refusal(verb: str, name: str, service: Service, done: Result) -> dict[str, s
     if not service.known:
         return text(f"Tidak ada layanan {name} di komputer ini.", f"There is no service {name} on this computer.")
     said = VERBS[verb]
-    if done.code is None or service.result == "timeout":
+    if done.stopped is not None:
+        how = how_stopped(done.stopped, done.seconds)
+        return text(
+            f"Layanan {name} tidak dapat {said['id']}: {how['id']}.",
+            f"Service {name} could not {said['en']}: it {how['en']}.",
+        )
+    if service.result == "timeout":
         return text(
             f"Layanan {name} tidak dapat {said['id']}: tidak siap dalam waktu yang diberikan.",
             f"Service {name} could not {said['en']}: it was not ready in time.",
         )
-    why = service.result if service.result not in ("", "success") else (done.err or done.out).strip()[:200]
+    why = service.result if service.result not in ("", "success") else done.said[:200]
     return text(f"Layanan {name} tidak dapat {said['id']}: {why}.", f"Service {name} could not {said['en']}: {why}.")
 
 

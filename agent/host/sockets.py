@@ -9,8 +9,9 @@ Source: sock_diag(7) for struct inet_diag_req_v2 and struct inet_diag_msg, netli
 from __future__ import annotations
 
 import os
-import socket
 import struct
+
+from agent.light import socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
         port: int
         inode: int
 else:
-    from collections import namedtuple
+    from agent.light.tuples import namedtuple
 
     Socket = namedtuple("Socket", "protocol address port inode")
 

@@ -6,27 +6,23 @@ import os
 import stat
 
 from agent.files import expand
-from agent.probes import Answer
-from agent.probes.patterns import TEXT_LIMIT, PatternTrouble, search, short
+from agent.host import native
+from agent.probes import Answer, CannotTell, judged
+from agent.probes.patterns import TEXT_LIMIT, search, short
 from agent.protocol import text
+from agent.words import PLACE, both, line, word
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from agent.host import Host
+    from agent.redact import Redactor
+    from agent.words import Words
 
 CHUNK_BYTES = 256 * 1024
 SEARCH_LIMIT_BYTES = 256 * 1024 * 1024
 """A fixed string is looked for in so much of a file, from its beginning."""
-
-
-class CannotTell(Exception):
-    """The file could not be looked into far enough; ``reason`` says why."""
-
-    def __init__(self, reason: dict[str, str]) -> None:
-        super().__init__(reason["en"])
-        self.reason = reason
 
 
 def title(spec: dict[str, Any]) -> dict[str, str]:
@@ -39,27 +35,14 @@ def title(spec: dict[str, Any]) -> dict[str, str]:
 
 def ask(spec: dict[str, Any], host: Host, since: dict[str, Any]) -> Answer:
     """Look at the file; it is read only where its content is asked for."""
-    needed, path = needed_of(spec), expand(spec["path"])
+    path, unwanted = native.reach(expand(spec["path"])), spec.get("exists") is False
     try:
         status = os.lstat(path) if spec.get("is") == "link" else status_of(path, spec)
     except (FileNotFoundError, NotADirectoryError):
-        if spec.get("exists") is False:
-            return Answer("passed", needed=needed, found="-")
-        return Answer("failed", needed=needed, found="-", reason=text(f"{path} tidak ada", f"{path} is not there"))
-    except OSError as error:
-        return unknown(needed, unreadable(path, error))
-    if spec.get("exists") is False:
-        return Answer("failed", needed=needed, found=kind_of(status), reason=text(f"{path} ada", f"{path} is there"))
-    found = found_of(spec, status)
-    try:
-        reason = status_reason(spec, status) or content_reason(spec, status)
-    except OSError as error:
-        return unknown(needed, unreadable(path, error))
-    except (CannotTell, PatternTrouble) as trouble:
-        return unknown(needed, trouble.reason)
-    if reason is not None:
-        return Answer("failed", needed=needed, found=found, reason=reason)
-    return Answer("passed", needed=needed, found=found)
+        return judged("-", None if unwanted else text(f"{path} tidak ada", f"{path} is not there"))
+    if unwanted:
+        return Answer("failed", found=word(PLACE, kind_of(status)), reason=text(f"{path} ada", f"{path} is there"))
+    return judged(found_of(spec, status), status_reason(spec, status) or content_reason(spec, status, host.secrets))
 
 
 def status_of(path: str, spec: dict[str, Any]) -> os.stat_result:
@@ -69,9 +52,12 @@ def status_of(path: str, spec: dict[str, Any]) -> os.stat_result:
 
 def status_reason(spec: dict[str, Any], status: os.stat_result) -> dict[str, str] | None:
     """Why kind, mode or owner is not as asked; None where they are."""
-    path, kind = expand(spec["path"]), kind_of(status)
+    path, kind = native.reach(expand(spec["path"])), kind_of(status)
     if spec.get("is") is not None and kind != spec["is"]:
-        return text(f"{path} adalah {kind}, bukan {spec['is']}", f"{path} is a {kind}, not a {spec['is']}")
+        found, wanted = both(word(PLACE, kind)), both(word(PLACE, spec["is"]))
+        return text(
+            f"{path} adalah {found['id']}, bukan {wanted['id']}", f"{path} is a {found['en']}, not a {wanted['en']}"
+        )
     if spec.get("mode") is not None and stat.S_IMODE(status.st_mode) != mode_of(spec["mode"]):
         mode = f"{stat.S_IMODE(status.st_mode):04o}"
         return text(f"mode {path} adalah {mode}", f"the mode of {path} is {mode}")
@@ -81,16 +67,15 @@ def status_reason(spec: dict[str, Any], status: os.stat_result) -> dict[str, str
     return None
 
 
-def content_reason(spec: dict[str, Any], status: os.stat_result) -> dict[str, str] | None:
+def content_reason(spec: dict[str, Any], status: os.stat_result, secrets: Redactor) -> dict[str, str] | None:
     """Why the content is not as asked; None where it is, or is not asked for.
 
     Raises:
         OSError: it cannot be read.
-        CannotTell: it was not read to its end.
-        PatternTrouble: as ``search``.
+        CannotTell: it was not read to its end, or as ``search``.
     """
-    path = expand(spec["path"])
-    if not any(spec.get(word) is not None for word in ("contains", "matches", "digest")):
+    path = native.reach(expand(spec["path"]))
+    if not any(spec.get(name) is not None for name in ("contains", "matches", "digest")):
         return None
     if not stat.S_ISREG(status.st_mode):
         return text(f"{path} bukan berkas biasa", f"{path} is not a regular file")
@@ -99,13 +84,11 @@ def content_reason(spec: dict[str, Any], status: os.stat_result) -> dict[str, st
             raise CannotTell(
                 text(f"{path} terlalu besar untuk dibaca seluruhnya", f"{path} is too large to be read to its end")
             )
-        return text(
-            f"{path} tidak memuat {short(spec['contains'])}", f"{path} does not contain {short(spec['contains'])}"
-        )
+        shown = secrets.short(spec["contains"])
+        return text(f"{path} tidak memuat {shown}", f"{path} does not contain {shown}")
     if spec.get("matches") is not None and search(spec["matches"], end_of(path)) is None:
-        return text(
-            f"{path} tidak cocok dengan {short(spec['matches'])}", f"{path} does not match {short(spec['matches'])}"
-        )
+        shown = secrets.short(spec["matches"])
+        return text(f"{path} tidak cocok dengan {shown}", f"{path} does not match {shown}")
     if spec.get("digest") is not None:
         from agent.digest import sha256_of_file
 
@@ -153,46 +136,31 @@ def mode_of(mode: Any) -> int:
 
 def name_of(uid: int) -> str:
     """A user's name, or the number where it has none."""
-    try:
-        import pwd
-
-        return pwd.getpwuid(uid).pw_name
-    except (ImportError, KeyError):
-        return str(uid)
+    return native.owner_name(uid)
 
 
-def unreadable(path: str, error: OSError) -> dict[str, str]:
-    """Why a file could not be looked at."""
-    return text(f"{path} tidak dapat dibaca: {error.strerror}", f"{path} cannot be read: {error.strerror}")
-
-
-def unknown(needed: str, reason: dict[str, str]) -> Answer:
-    """Cannot be told."""
-    return Answer("unknown", needed=needed, found="?", reason=reason)
-
-
-def needed_of(spec: dict[str, Any]) -> str:
+def needed(spec: dict[str, Any]) -> Words:
     """What is asked, as a short line."""
     if spec.get("exists") is False:
         return "-"
-    parts: list[str] = [str(spec.get("is") or "file")]
+    parts = [word(PLACE, spec.get("is") or "file")]
     if spec.get("mode") is not None:
         parts.append(f"{mode_of(spec['mode']):04o}")
     if spec.get("owner") is not None:
         parts.append(str(spec["owner"]))
-    parts += [short(spec[word], 40) for word in ("contains", "matches") if spec.get(word) is not None]
+    parts += [short(spec[name], 40) for name in ("contains", "matches") if spec.get(name) is not None]
     if spec.get("digest") is not None:
-        parts.append(f"sha256 {str(spec['digest'])[:12]}…")
-    return ", ".join(parts)
+        parts.append(f"SHA-256 {str(spec['digest'])[:12]}…")
+    return line(*parts)
 
 
-def found_of(spec: dict[str, Any], status: os.stat_result) -> str:
+def found_of(spec: dict[str, Any], status: os.stat_result) -> Words:
     """What stands there, as a short line."""
-    parts = [kind_of(status)]
+    parts = [word(PLACE, kind_of(status))]
     if spec.get("mode") is not None:
         parts.append(f"{stat.S_IMODE(status.st_mode):04o}")
     if spec.get("owner") is not None:
         parts.append(name_of(status.st_uid))
     if stat.S_ISREG(status.st_mode):
-        parts.append(f"{status.st_size} bytes")
-    return ", ".join(parts)
+        parts.append(text(f"{status.st_size} byte", f"{status.st_size} bytes"))
+    return line(*parts)

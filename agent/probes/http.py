@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import re
-
-from agent.probes import Answer
+from agent.light import json
+from agent.probes import Answer, judged
 from agent.probes.http1 import HttpFailed, request
-from agent.probes.patterns import PatternTrouble, search, short
+from agent.probes.patterns import search, short
 from agent.protocol import text
+from agent.words import line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +15,8 @@ if TYPE_CHECKING:
 
     from agent.host import Host
     from agent.probes.http1 import Response
+    from agent.redact import Redactor
+    from agent.words import Words
 
 PATIENCE_S = 10.0
 MISSING = object()
@@ -28,7 +29,6 @@ def title(spec: dict[str, Any]) -> dict[str, str]:
 
 def ask(spec: dict[str, Any], host: Host, since: dict[str, Any]) -> Answer:
     """Ask the address once. Redirects are answers like others: they are not followed."""
-    needed = needed_of(spec)
     try:
         response = request(
             spec["url"],
@@ -38,18 +38,11 @@ def ask(spec: dict[str, Any], host: Host, since: dict[str, Any]) -> Answer:
             insecure=bool(spec.get("insecure")),
         )
     except HttpFailed as failure:
-        return Answer("failed", needed=needed, found="-", reason=failure.reason, final=failure.final)
-    found = found_of(response)
-    try:
-        reason = first_reason(spec, response)
-    except PatternTrouble as trouble:
-        return Answer("unknown", needed=needed, found=found, reason=trouble.reason, final=True)
-    if reason is not None:
-        return Answer("failed", needed=needed, found=found, reason=reason)
-    return Answer("passed", needed=needed, found=found)
+        return Answer("failed", found="-", reason=failure.reason, final=failure.final)
+    return judged(found_of(response, host.secrets), first_reason(spec, response, host.secrets))
 
 
-def first_reason(spec: dict[str, Any], response: Response) -> dict[str, str] | None:
+def first_reason(spec: dict[str, Any], response: Response, secrets: Redactor) -> dict[str, str] | None:
     """The first thing about a response that is not as asked; None where all is."""
     if not status_holds(spec.get("status"), response.status):
         where = f" → {response.headers['location']}" if response.headers.get("location") else ""
@@ -59,23 +52,21 @@ def first_reason(spec: dict[str, Any], response: Response) -> dict[str, str] | N
             f"its status is {response.status}{where}, not {asked}",
         )
     if spec.get("contains") is not None and spec["contains"] not in response.content:
-        return text(
-            f"isinya tidak memuat {short(spec['contains'])}", f"its body does not contain {short(spec['contains'])}"
-        )
+        shown = secrets.short(spec["contains"])
+        return text(f"isinya tidak memuat {shown}", f"its body does not contain {shown}")
     if spec.get("matches") is not None and search(spec["matches"], response.content) is None:
-        return text(
-            f"isinya tidak cocok dengan {short(spec['matches'])}", f"its body does not match {short(spec['matches'])}"
-        )
+        shown = secrets.short(spec["matches"])
+        return text(f"isinya tidak cocok dengan {shown}", f"its body does not match {shown}")
     for name, pattern in (spec.get("headers") or {}).items():
         value = response.headers.get(name.lower())
         if value is None:
             return text(f"kepala {name} tidak ada", f"there is no header {name}")
         if search(str(pattern), value) is None:
-            return text(f"kepala {name} adalah {short(value)}", f"header {name} is {short(value)}")
-    return json_reason(spec["json"], response) if spec.get("json") else None
+            return text(f"kepala {name} adalah {secrets.short(value)}", f"header {name} is {secrets.short(value)}")
+    return json_reason(spec["json"], response, secrets) if spec.get("json") else None
 
 
-def json_reason(wanted: dict[str, Any], response: Response) -> dict[str, str] | None:
+def json_reason(wanted: dict[str, Any], response: Response, secrets: Redactor) -> dict[str, str] | None:
     """Why a value in the body's JSON is not as asked; None where all are."""
     try:
         document = json.loads(response.content)
@@ -90,8 +81,8 @@ def json_reason(wanted: dict[str, Any], response: Response) -> dict[str, str] | 
         if found is MISSING:
             return text(f"JSON-nya tidak memuat {path}", f"its JSON has no {path}")
         if not is_same(found, value):
-            shown = json.dumps(found, ensure_ascii=False)
-            return text(f"{path} adalah {short(shown)}", f"{path} is {short(shown)}")
+            shown = secrets.short(json.dumps(secrets.masked(found), ensure_ascii=False))
+            return text(f"{path} adalah {shown}", f"{path} is {shown}")
     return None
 
 
@@ -101,7 +92,7 @@ def value_at(document: Any, path: str) -> Any:
     for part in path.replace("[", ".").replace("]", "").split("."):
         if not part:
             continue
-        if isinstance(document, list) and re.fullmatch(r"-?[0-9]{1,9}", part):
+        if isinstance(document, list) and is_index(part):
             place = int(part)
             if not -len(document) <= place < len(document):
                 return MISSING
@@ -111,6 +102,12 @@ def value_at(document: Any, path: str) -> Any:
         else:
             return MISSING
     return document
+
+
+def is_index(part: str) -> bool:
+    """Whether a part of a path is a place in a list, counted from either end."""
+    digits = part[1:] if part.startswith("-") else part
+    return digits.isascii() and digits.isdigit() and len(digits) < 10
 
 
 def is_same(found: Any, wanted: Any) -> bool:
@@ -125,7 +122,7 @@ def status_holds(wanted: Any, status: int) -> bool:
     return status in [int(one) for one in (wanted if isinstance(wanted, (list, tuple)) else [wanted])]
 
 
-def needed_of(spec: dict[str, Any]) -> str:
+def needed(spec: dict[str, Any]) -> str:
     """What is asked, as a short line."""
     status = spec.get("status")
     parts: list[str] = [
@@ -137,8 +134,8 @@ def needed_of(spec: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def found_of(response: Response) -> str:
+def found_of(response: Response, secrets: Redactor) -> Words:
     """A response as a short line."""
-    beginning = response.content[:200].strip().split("\n", 1)[0]
+    beginning = secrets.text(response.content)[:200].strip().split("\n", 1)[0]
     size = f"> {len(response.body)}" if response.truncated else str(len(response.body))
-    return f"{response.status}, {size} bytes" + (f", {short(beginning, 60)}" if beginning else "")
+    return line(str(response.status), text(f"{size} byte", f"{size} bytes"), short(beginning, 60) if beginning else "")

@@ -9,14 +9,11 @@ Source: RFC 9110 (semantics), RFC 9112 (messages: framing in section 6, chunks i
 
 from __future__ import annotations
 
-import socket
 import time
 
+from agent.light import socket
 from agent.protocol import text
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    pass
+from agent.words import comma
 
 HEAD_LIMIT_BYTES = 64 * 1024
 BODY_LIMIT_BYTES = 1024 * 1024
@@ -158,7 +155,8 @@ def request(
             stream.close()
     except socket.timeout as error:
         raise HttpFailed(
-            f"tidak ada jawaban lengkap dalam {timeout_s:g} detik", f"no whole answer within {timeout_s:g} s"
+            f"tidak ada jawaban lengkap dalam {comma(f'{timeout_s:g}')} detik",
+            f"no whole answer within {timeout_s:g} s",
         ) from error
     except ConnectionRefusedError as error:
         raise HttpFailed(

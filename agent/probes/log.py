@@ -1,8 +1,8 @@
 """What a log says, or must not say: only what was written since the run began.
 
-Where a log stood then is kept as a *mark*: its size, its inode and the bytes before its end. A log that was turned
-over (renamed and begun anew) is found again by its inode under its new name; one that was emptied no longer has those
-bytes there.
+Where a log stood then is kept as a *mark*: its size, its inode and a digest of the bytes before its end. A log that
+was turned over (renamed and begun anew) is found again by its inode under its new name; one that was emptied no longer
+has those bytes there.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import stat
 
+from agent.digest import sha256
 from agent.files import expand
-from agent.probes import Answer
-from agent.probes.patterns import TEXT_LIMIT, PatternTrouble, search, short
+from agent.probes import Answer, CannotTell
+from agent.probes.patterns import TEXT_LIMIT, search, short
 from agent.protocol import text
 
 TYPE_CHECKING = False
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any, Dict, Tuple
 
     from agent.host import Host
+    from agent.redact import Redactor
 
     Mark = Dict[str, Any]
     Range = Tuple[str, int, int]
@@ -29,14 +31,6 @@ SCAN_LIMIT_BYTES = 16 * 1024 * 1024
 """So much of what was written is searched: its end."""
 FINGERPRINT_BYTES = 48
 JOURNAL_PATIENCE_S = 20.0
-
-
-class CannotTell(Exception):
-    """What was written cannot be read; ``reason`` says why."""
-
-    def __init__(self, id: str, en: str) -> None:
-        super().__init__(en)
-        self.reason = text(id, en)
 
 
 def marks(probes: Sequence[dict[str, Any]], host: Host) -> dict[str, Mark]:
@@ -54,9 +48,11 @@ def path_of(spec: dict[str, Any], host: Host) -> str | None:
     """The file that a probe reads; None where it is systemd's journal."""
     if spec.get("path"):
         return str(spec["path"])
-    if host.services.name != "processes":
-        return None
+    from agent.managers import manager_of
+
     unit = str(spec["unit"])
+    if manager_of(unit, host).name != "processes":
+        return None
     name = unit[: -len(".service")] if unit.endswith(".service") else unit
     return os.path.join(host.root, "services", name.replace("/", "-") + ".log")
 
@@ -73,11 +69,11 @@ def mark_of(path: str) -> Mark:
 
 
 def before(path: str, end: int) -> str:
-    """The bytes before a place in a file, in hex."""
+    """The digest of the bytes before a place in a file: what they are, part of a secret perhaps, no record tells."""
     start = max(0, end - FINGERPRINT_BYTES)
     with open(path, "rb", buffering=0) as file:
         file.seek(start)
-        return file.read(end - start).hex()
+        return str(sha256(file.read(end - start)).hexdigest())
 
 
 def title(spec: dict[str, Any]) -> dict[str, str]:
@@ -90,24 +86,14 @@ def title(spec: dict[str, Any]) -> dict[str, str]:
 
 def ask(spec: dict[str, Any], host: Host, since: dict[str, Any]) -> Answer:
     """Search what was written since the run began."""
-    needed = needed_of(spec)
-    try:
-        path = path_of(spec, host)
-        if path is None:
-            return judge(spec, [journal_of(spec["unit"], host, since)], 0, needed)
-        ranges, skipped = limited(written(path, since))
-        return judge(spec, pieces_of(ranges), skipped, needed)
-    except (CannotTell, PatternTrouble) as trouble:
-        return Answer(
-            "unknown", needed=needed, found="?", reason=trouble.reason, final=isinstance(trouble, PatternTrouble)
-        )
-    except OSError as error:
-        log = spec.get("path") or spec["unit"]
-        reason = text(f"{log} tidak dapat dibaca: {error.strerror}", f"{log} cannot be read: {error.strerror}")
-        return Answer("unknown", needed=needed, found="?", reason=reason)
+    path = path_of(spec, host)
+    if path is None:
+        return judge(spec, [journal_of(spec["unit"], host, since)], 0, host.secrets)
+    ranges, skipped = limited(written(path, since))
+    return judge(spec, pieces_of(ranges), skipped, host.secrets)
 
 
-def judge(spec: dict[str, Any], pieces: Iterable[str], skipped: int, needed: str) -> Answer:
+def judge(spec: dict[str, Any], pieces: Iterable[str], skipped: int, secrets: Redactor) -> Answer:
     """Hold both patterns against the pieces, the newest last."""
     matches, absent = spec.get("matches"), spec.get("absent")
     line, size = "", 0
@@ -116,24 +102,25 @@ def judge(spec: dict[str, Any], pieces: Iterable[str], skipped: int, needed: str
         if absent is not None:
             unwanted = search(absent, piece)
             if unwanted is not None:
-                found = line_at(piece, unwanted.start())
+                found = line_at(piece, unwanted.start(), secrets)
                 reason = text(f"catatannya memuat {short(found, 160)}", f"the log says {short(found, 160)}")
-                return Answer("failed", needed=needed, found=short(found), reason=reason, final=True)
+                return Answer("failed", found=short(found), reason=reason, final=True)
         if matches is not None and not line:
             match = search(matches, piece)
-            line = line_at(piece, match.start()) or match.group(0) if match else ""
+            line = line_at(piece, match.start(), secrets) or secrets.part(piece, *match.span()) if match else ""
+    length = text(f"{size} karakter", f"{size} chars")
     if skipped and (absent is not None or not line):
         reason = text(
-            f"terlalu banyak yang ditulis: {skipped} bita tidak dibaca",
+            f"terlalu banyak yang ditulis: {skipped} byte tidak dibaca",
             f"too much was written: {skipped} bytes were not read",
         )
-        return Answer("unknown", needed=needed, found="?", reason=reason)
+        return Answer("unknown", found="?", reason=reason)
     if matches is not None and not line:
         reason = text(
             "yang dicari belum tertulis sejak proses instalasi dimulai", "it has not been written since the run began"
         )
-        return Answer("failed", needed=needed, found=f"{size} chars", reason=reason)
-    return Answer("passed", needed=needed, found=short(line) if line else f"{size} chars")
+        return Answer("failed", found=length, reason=reason)
+    return Answer("passed", found=short(line) if line else length)
 
 
 def written(path: str, since: dict[str, Any]) -> list[Range]:
@@ -146,8 +133,10 @@ def written(path: str, since: dict[str, Any]) -> list[Range]:
     kept = (since.get("logs") or {}).get(path)
     if kept is None:
         raise CannotTell(
-            f"tidak tercatat sampai mana {path} terisi saat proses instalasi dimulai",
-            f"it was not noted where {path} ended when the run began",
+            text(
+                f"tidak tercatat sampai mana {path} terisi saat proses instalasi dimulai",
+                f"it was not noted where {path} ended when the run began",
+            )
         )
     path = expand(path)
     mark: Mark = kept if isinstance(kept, dict) else {"size_bytes": int(kept), "inode": 0, "before": ""}
@@ -156,7 +145,7 @@ def written(path: str, since: dict[str, Any]) -> list[Range]:
     except FileNotFoundError:
         return [one for one in turned_over(path, mark, float(since.get("at") or 0), 0) if one[1] < one[2]]
     if not stat.S_ISREG(status.st_mode):
-        raise CannotTell(f"{path} bukan berkas biasa", f"{path} is not a regular file")
+        raise CannotTell(text(f"{path} bukan berkas biasa", f"{path} is not a regular file"))
     if goes_on(path, status, mark):
         return [(path, mark["size_bytes"], status.st_size)]
     older = turned_over(path, mark, float(since.get("at") or 0), status.st_ino)
@@ -188,7 +177,7 @@ def turned_over(path: str, mark: Mark, began_at: float, inode_now: int) -> list[
         if status.st_ino == inode_now or (status.st_mtime < began_at and status.st_ino != mark["inode"]):
             continue
         if entry.name.endswith((".gz", ".xz", ".bz2", ".zst")):
-            raise CannotTell(f"{entry.path} sudah dimampatkan", f"{entry.path} has been packed meanwhile")
+            raise CannotTell(text(f"{entry.path} sudah dimampatkan", f"{entry.path} has been packed meanwhile"))
         # Under its old inode it is the log that was marked; a copy of it (copytruncate) still has the marked bytes.
         is_marked = goes_on(entry.path, status, dict(mark, inode=0)) and bool(mark["size_bytes"])
         start = mark["size_bytes"] if status.st_ino == mark["inode"] or is_marked else 0
@@ -234,7 +223,7 @@ def pieces_of(ranges: list[Range]) -> Iterator[str]:
                 yield carried.decode("utf-8", "replace")
 
 
-def needed_of(spec: dict[str, Any]) -> str:
+def needed(spec: dict[str, Any]) -> str:
     """What is asked, as a short line."""
     parts = [short(spec["matches"], 60)] if spec.get("matches") is not None else []
     if spec.get("absent") is not None:
@@ -242,11 +231,11 @@ def needed_of(spec: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def line_at(content: str, place: int) -> str:
-    """The line that a place in a text is on."""
+def line_at(content: str, place: int, secrets: Redactor) -> str:
+    """The line that a place in a text is on, without secrets."""
     start = content.rfind("\n", 0, place) + 1
     end = content.find("\n", place)
-    return content[start : end if end >= 0 else len(content)].strip()
+    return secrets.part(content, start, end if end >= 0 else None).strip()
 
 
 def journal_of(unit: str, host: Host, since: dict[str, Any]) -> str:
@@ -256,7 +245,9 @@ def journal_of(unit: str, host: Host, since: dict[str, Any]) -> str:
         CannotTell: there is no journal, or it is not open to this user.
         OSError: journalctl cannot be started.
     """
-    of_user = host.services.name == "systemd --user"
+    from agent.managers import manager_of
+
+    of_user = manager_of(unit, host).name == "systemd --user"
     result = host.run(
         [
             "journalctl",
@@ -271,8 +262,10 @@ def journal_of(unit: str, host: Host, since: dict[str, Any]) -> str:
         timeout_s=JOURNAL_PATIENCE_S,
     )
     if not result.ok:
-        said = short(result.err.strip() or result.out.strip())
-        raise CannotTell(f"jurnal sistem tidak dapat dibaca: {said}", f"the journal cannot be read: {said}")
+        said = short(result.said)
+        raise CannotTell(text(f"jurnal sistem tidak dapat dibaca: {said}", f"the journal cannot be read: {said}"))
     if not result.out and not host.is_administrator and not of_user:
-        raise CannotTell("jurnal sistem hanya terbuka bagi administrator", "the journal is open to administrators only")
+        raise CannotTell(
+            text("jurnal sistem hanya terbuka bagi administrator", "the journal is open to administrators only")
+        )
     return result.out

@@ -6,25 +6,19 @@ search to a time: the interpreter looks for signals while it searches, and a tim
 
 from __future__ import annotations
 
-import re
-
+from agent.light import signal
+from agent.probes import CannotTell
 from agent.protocol import text
+from agent.redact import NOTHING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import re
     from typing import Any
 
 TEXT_LIMIT = 1024 * 1024
 """Characters searched: the last of them."""
 PATIENCE_S = 2.0
-
-
-class PatternTrouble(Exception):
-    """The pattern could not be held against the text; ``reason`` says why, in both languages."""
-
-    def __init__(self, reason: dict[str, str]) -> None:
-        super().__init__(reason["en"])
-        self.reason = reason
 
 
 class _TooLong(Exception):
@@ -35,33 +29,31 @@ def search(pattern: str, content: str, *, patience_s: float = PATIENCE_S) -> re.
     """The first place a pattern (lines apart: ``^`` and ``$`` mean those of a line) holds in the end of a text.
 
     Raises:
-        PatternTrouble: it is not a regular expression, or takes too long on this text.
+        CannotTell: it is not a regular expression, or takes too long on this text.
     """
+    import re
+
     try:
         compiled = re.compile(pattern, re.MULTILINE)
     except (re.error, RecursionError, OverflowError) as error:
-        raise PatternTrouble(
-            text(
-                f"pola {short(pattern)} bukan ekspresi reguler: {error}",
-                f"{short(pattern)} is not a regular expression: {error}",
-            )
-        ) from error
+        reason = text(
+            f"pola “{pattern}” bukan ekspresi reguler: {error}",
+            f"“{pattern}” is not a regular expression: {error}",
+        )
+        raise CannotTell(reason, final=True) from error
     content = content[-TEXT_LIMIT:]
     try:
         return limited(compiled, content, patience_s)
     except _TooLong as error:
-        raise PatternTrouble(
-            text(
-                f"pola {short(pattern)} belum selesai dicari setelah {patience_s:g} detik; tulislah lebih sederhana",
-                f"the search for {short(pattern)} was not over after {patience_s:g} s; write it more simply",
-            )
-        ) from error
+        reason = text(
+            f"pola “{pattern}” belum selesai dicari setelah {patience_s:g} detik; tulislah lebih sederhana",
+            f"the search for “{pattern}” was not over after {patience_s:g} s; write it more simply",
+        )
+        raise CannotTell(reason, final=True) from error
 
 
 def limited(compiled: re.Pattern[str], content: str, patience_s: float) -> re.Match[str] | None:
     """A search that ends in time, wherever signals can be had: in the main thread of a computer with SIGALRM."""
-    import signal
-
     if not hasattr(signal, "setitimer"):
         return compiled.search(content)
 
@@ -81,8 +73,5 @@ def limited(compiled: re.Pattern[str], content: str, patience_s: float) -> re.Ma
 
 
 def short(value: Any, limit: int = 80) -> str:
-    """A value in quotes that fits a table of a form: one line, its middle left out where it is long."""
-    line = " ".join(str(value).split())
-    if len(line) > limit:
-        line = line[: limit // 2] + " … " + line[-(limit // 2) :]
-    return f"“{line}”"
+    """As ``Redactor.short``, for what holds no secrets: a question as ``title`` and ``needed`` get it."""
+    return NOTHING.short(value, limit)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from agent.probes import Answer
+from agent.probes import Answer, CannotTell, judged
 from agent.protocol import text
+from agent.words import FREE, line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
     from agent.host import Host
     from agent.host.sockets import Socket
+    from agent.words import Words
 
 ANY = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 
@@ -28,52 +30,37 @@ def title(spec: dict[str, Any]) -> dict[str, str]:
 
 def ask(spec: dict[str, Any], host: Host, since: dict[str, Any]) -> Answer:
     """Look for sockets that wait at the port, and for the processes that hold them."""
-    needed = needed_of(spec)
     found = sockets_at(spec, host)
     if found is None:
         reason = text("daftar soket komputer ini tidak dapat dibaca", "this computer's sockets cannot be listed")
-        return Answer("unknown", needed=needed, found="?", reason=reason, final=True)
-    wanted = str(spec.get("process") or "")
+        raise CannotTell(reason, final=True)
     if spec.get("state") == "free":
-        if not found:
-            return Answer("passed", needed=needed, found="free")
-        return Answer(
-            "failed",
-            needed=needed,
-            found=described(found, host),
-            reason=text("port sudah dipakai", "the port is in use"),
-        )
+        reason = text("port sudah dipakai", "the port is in use")
+        return judged(described(found, host), reason) if found else judged(FREE, None)
     if not found:
-        reason = text("tidak ada yang mendengarkan di port itu", "nothing waits at that port")
-        return Answer("failed", needed=needed, found="free", reason=reason)
-    if not wanted:
-        return Answer("passed", needed=needed, found=", ".join(addresses(found)))
-    return judge_owner(wanted, found, needed)
+        return judged(FREE, text("tidak ada yang mendengarkan di port itu", "nothing waits at that port"))
+    where, wanted = ", ".join(addresses(found)), str(spec.get("process") or "")
+    return judge_owner(wanted, found, where) if wanted else judged(where, None)
 
 
-def judge_owner(wanted: str, found: list[Socket], needed: str) -> Answer:
+def judge_owner(wanted: str, found: list[Socket], where: str) -> Answer:
     """Whether one of the sockets' holders is the program asked for."""
-    from agent.host.processes import CannotTell, holders
+    from agent.host import processes
 
-    where = ", ".join(addresses(found))
     try:
-        owners = holders({socket.inode for socket in found}, wanted)
-    except CannotTell:
+        owners = processes.holders({socket.inode for socket in found}, wanted)
+    except processes.Unreadable:
         owners = {}
     if not owners:
         reason = text(
             "tidak dapat diketahui program mana yang memegang port itu (perlu hak administrator)",
             "cannot be told which program holds the port (needs an administrator's rights)",
         )
-        return Answer("unknown", needed=needed, found=where + " ?", reason=reason)
-    names = sorted({process.name for process in owners.values()})
-    seen = f"{where} {', '.join(names)}"
-    if any(wanted in process.names for process in owners.values()):
-        return Answer("passed", needed=needed, found=seen)
-    reason = text(
-        f"port dipegang {', '.join(names)}, bukan {wanted}", f"the port is held by {', '.join(names)}, not {wanted}"
-    )
-    return Answer("failed", needed=needed, found=seen, reason=reason)
+        return Answer("unknown", found=where + " ?", reason=reason)
+    names = ", ".join(sorted({process.name for process in owners.values()}))
+    reason = text(f"port dipegang {names}, bukan {wanted}", f"the port is held by {names}, not {wanted}")
+    is_it = any(wanted in process.names for process in owners.values())
+    return judged(f"{where} {names}", None if is_it else reason)
 
 
 def sockets_at(spec: dict[str, Any], host: Host) -> list[Socket] | None:
@@ -113,11 +100,11 @@ def plain(address: str) -> str:
 
 def described(found: list[Socket], host: Host) -> str:
     """Where something waits, and by what name it goes where that can be told."""
-    from agent.host.processes import CannotTell, holders
+    from agent.host import processes
 
     try:
-        names = sorted({process.name for process in holders({socket.inode for socket in found}).values()})
-    except CannotTell:
+        names = sorted({process.name for process in processes.holders({socket.inode for socket in found}).values()})
+    except processes.Unreadable:
         names = []
     return " ".join([", ".join(addresses(found)), ", ".join(names)]).strip()
 
@@ -128,8 +115,9 @@ def addresses(found: list[Socket]) -> list[str]:
     return sorted(shown)
 
 
-def needed_of(spec: dict[str, Any]) -> str:
+def needed(spec: dict[str, Any]) -> Words:
     """What is asked, as a short line."""
     where = f"{spec['address']}:" if spec.get("address") else ""
-    state = "free" if spec.get("state") == "free" else spec.get("process") or "listening"
-    return f"{where}{spec['port']}/{spec.get('protocol') or 'tcp'} {state}"
+    served = spec.get("process") or text("dilayani", "listening")
+    state = FREE if spec.get("state") == "free" else served
+    return line(f"{where}{spec['port']}/{spec.get('protocol') or 'tcp'}", state, between=" ")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 
-from agent.host.processes import CannotTell, age_s, own_family, process_of, processes, user_of
-from agent.probes import Answer
-from agent.probes.patterns import PatternTrouble, search, short
+from agent.host import processes as running
+from agent.probes import Answer, CannotTell, judged
+from agent.probes.patterns import search, short
 from agent.protocol import text
+from agent.words import comma, line, seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from agent.host import Host
     from agent.host.processes import Process
+    from agent.words import Words
 
 LOOK_AGAIN_S = 0.1
 
@@ -31,35 +33,29 @@ def ask(spec: dict[str, Any], host: Host, since: dict[str, Any]) -> Answer:
     This process and those it descends from do not count: the software's name stands in their command line too.
     """
     at_least, at_most = limits(spec)
-    needed = needed_of(spec, at_least, at_most)
     try:
-        user = user_number(spec.get("user"))
-        found = [process for process in processes() if is_meant(process, spec)]
-        family = own_family() if found else set()
+        user = running.user_number(spec.get("user"))
+        found = [process for process in running.processes() if is_meant(process, spec)]
+        family = running.own_family() if found else set()
         found = [process for process in found if process.pid not in family]
         if user is not None:
-            found = [process for process in found if user_of(process) == user]
-    except CannotTell as error:
-        return unknown(
-            needed, text(f"daftar proses tidak dapat dibaca: {error}", f"processes cannot be listed: {error}")
-        )
-    except PatternTrouble as trouble:
-        return unknown(needed, trouble.reason)
+            found = [process for process in found if running.user_of(process) == user]
+    except running.Unreadable as error:
+        reason = text(f"daftar proses tidak dapat dibaca: {error}", f"processes cannot be listed: {error}")
+        raise CannotTell(reason, final=True) from error
     except KeyError:
-        return failed(needed, "0", text(f"pengguna {spec['user']} tidak ada", f"there is no user {spec['user']}"))
+        return judged("0", text(f"pengguna {spec['user']} tidak ada", f"there is no user {spec['user']}"))
     if len(found) < at_least:
-        return failed(needed, listed(found), text("prosesnya tidak berjalan", "it does not run"))
+        return judged(listed(found), text("prosesnya tidak berjalan", "it does not run"))
     if at_most is not None and len(found) > at_most:
-        return failed(needed, listed(found), text("prosesnya terlalu banyak", "too many of it run"))
+        return judged(listed(found), text("prosesnya terlalu banyak", "too many of it run"))
     stable_for_s = float(spec.get("stable_for_s") or 0)
     left = staying(found, at_least, stable_for_s) if stable_for_s and at_least else found
-    if len(left) < at_least:
-        reason = text(
-            f"prosesnya berakhir sebelum berjalan {stable_for_s:g} detik",
-            f"it ended before it had run for {stable_for_s:g} s",
-        )
-        return failed(needed, listed(left), reason)
-    return Answer("passed", needed=needed, found=listed(left))
+    reason = text(
+        f"prosesnya berakhir sebelum berjalan {comma(f'{stable_for_s:g}')} detik",
+        f"it ended before it had run for {stable_for_s:g} s",
+    )
+    return judged(listed(left), reason if len(left) < at_least else None)
 
 
 def is_meant(process: Process, spec: dict[str, Any]) -> bool:
@@ -85,7 +81,7 @@ def staying(found: list[Process], at_least: int, stable_for_s: float) -> list[Pr
     What is old enough already needs no waiting: its age is a better proof than any we could wait for.
     """
     began = time.monotonic()
-    ages = sorted((age_s(process) or 0.0 for process in found), reverse=True)
+    ages = sorted((running.age_s(process) or 0.0 for process in found), reverse=True)
     until = began + max(0.0, stable_for_s - ages[at_least - 1])
     left = found
     while True:
@@ -100,33 +96,21 @@ def staying(found: list[Process], at_least: int, stable_for_s: float) -> list[Pr
 
 def is_same(process: Process) -> bool:
     """Whether it still runs, and is not a later one with its number."""
-    now = process_of(process.pid)
+    now = running.process_of(process.pid)
     return now is not None and now.started == process.started
 
 
-def user_number(user: Any) -> int | None:
-    """A user's number, of a number or a name.
-
-    Raises:
-        KeyError: there is no such user.
-    """
-    if user is None:
-        return None
-    if str(user).isdigit():
-        return int(user)
-    import pwd
-
-    return pwd.getpwnam(str(user)).pw_uid
-
-
-def needed_of(spec: dict[str, Any], at_least: int, at_most: int | None) -> str:
+def needed(spec: dict[str, Any]) -> Words:
     """What is asked, as a short line."""
-    parts = [f"≥ {at_least}" if at_most is None else f"{at_least}–{at_most}" if at_most != at_least else f"= {at_most}"]
+    at_least, at_most = limits(spec)
+    parts: list[Words] = [
+        f"≥ {at_least}" if at_most is None else f"{at_least}–{at_most}" if at_most != at_least else f"= {at_most}"
+    ]
     if spec.get("user") is not None:
-        parts.append(f"user {spec['user']}")
+        parts.append(text(f"pengguna {spec['user']}", f"user {spec['user']}"))
     if spec.get("stable_for_s"):
-        parts.append(f"{float(spec['stable_for_s']):g} s")
-    return ", ".join(parts)
+        parts.append(seconds(f"{float(spec['stable_for_s']):g}"))
+    return line(*parts)
 
 
 def listed(found: list[Process]) -> str:
@@ -135,13 +119,3 @@ def listed(found: list[Process]) -> str:
         return "0"
     some = ", ".join(f"{process.name} {process.pid}" for process in sorted(found)[:4])
     return f"{len(found)} ({some}{' …' if len(found) > 4 else ''})"
-
-
-def failed(needed: str, found: str, reason: dict[str, str]) -> Answer:
-    """Not as asked."""
-    return Answer("failed", needed=needed, found=found, reason=reason)
-
-
-def unknown(needed: str, reason: dict[str, str]) -> Answer:
-    """Cannot be told, and asking again would not help."""
-    return Answer("unknown", needed=needed, found="?", reason=reason, final=True)

@@ -5,19 +5,20 @@ from __future__ import annotations
 import time
 
 from agent.actions import ActionFailed
-from agent.probes import Answer
+from agent.managers import UP, starts_as, stayed_up, watched
+from agent.probes import Answer, CannotTell, judged
 from agent.protocol import text
+from agent.words import ENABLED, SERVICE, STARTS, both, comma, line, seconds, word
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from agent.host import Host
-    from agent.host.services import Service
+    from agent.managers import Service
+    from agent.words import Text, Words
 
-LOOK_AGAIN_S = 0.1
 RESTARTED_PATIENCE_S = 10.0
-UP = ("active", "reloading")
 
 
 def title(spec: dict[str, Any]) -> dict[str, str]:
@@ -29,19 +30,18 @@ def title(spec: dict[str, Any]) -> dict[str, str]:
 
 def ask(spec: dict[str, Any], host: Host, since: dict[str, Any]) -> Answer:
     """Read the service; where it must stay up, watch its main process until it is old enough."""
-    needed = needed_of(spec)
     try:
         service = host.services.read(spec["name"])
         patience_s = patience_of(spec, service, since)
         if service.active not in UP or service.active_for_s >= patience_s:
-            return judge(spec, service, needed)
-        former, service = service, after_watching(spec["name"], service, patience_s, host)
+            return judge(spec, service)
+        former, service = service, watched(spec["name"], service, patience_s, host.services)
     except ActionFailed as failure:
-        return Answer("unknown", needed=needed, found="?", reason=failure.reason)
-    if not is_same(former, service):
+        raise CannotTell(failure.reason) from failure
+    if not stayed_up(former, service):
         reason = not_stable(service, patience_s)
-        return Answer("failed", needed=needed, found=found_of(service), reason=reason, final=True)
-    return judge(spec, service, needed)
+        return Answer("failed", found=found_of(service), reason=reason, final=True)
+    return judge(spec, service)
 
 
 def patience_of(spec: dict[str, Any], service: Service, since: dict[str, Any]) -> float:
@@ -59,25 +59,27 @@ def patience_of(spec: dict[str, Any], service: Service, since: dict[str, Any]) -
     return stable_for_s
 
 
-def judge(spec: dict[str, Any], service: Service, needed: str) -> Answer:
+def judge(spec: dict[str, Any], service: Service) -> Answer:
     """A service as read, against what was asked."""
     reason, found = state_reason(spec, service), found_of(service)
-    if reason is not None:
-        return Answer("failed", needed=needed, found=found, reason=reason)
     enabled, name = spec.get("enabled"), spec["name"]
-    if enabled is None or service.enabled is bool(enabled):
-        return Answer("passed", needed=needed, found=found)
+    if reason is not None or enabled is None or starts_as(service, enabled):
+        return judged(found, reason)
     if service.enabled is None:
         reason = text(
             f"tidak dapat diketahui apakah {name} dijalankan saat komputer menyala",
             f"cannot be told whether {name} starts with the computer",
         )
-        return Answer("unknown", needed=needed, found=found, reason=reason, final=True)
+        return Answer("unknown", found=found, reason=reason, final=True)
+    if isinstance(enabled, str):
+        mode = both(found_of(service))
+        reason = text(f"cara mulai layanan {name}: {mode['id']}", f"service {name} starts otherwise: {mode['en']}")
+        return judged(found, reason)
     reason = text(
         f"layanan {name} {'tidak ' if enabled else ''}dijalankan saat komputer menyala",
         f"service {name} {'does not start' if enabled else 'starts'} with the computer",
     )
-    return Answer("failed", needed=needed, found=found, reason=reason)
+    return judged(found, reason)
 
 
 def state_reason(spec: dict[str, Any], service: Service) -> dict[str, str] | None:
@@ -86,38 +88,16 @@ def state_reason(spec: dict[str, Any], service: Service) -> dict[str, str] | Non
     if state == "stopped":
         if not service.known or service.active in ("inactive", "failed"):
             return None
-        return text(f"layanan {name} masih {service.active}", f"service {name} is still {service.active}")
+        return text(f"layanan {name} masih {state_of(service)['id']}", f"service {name} is still {service.active}")
     if not service.known:
         return text(f"layanan {name} tidak dikenal di komputer ini", f"there is no service {name} here")
     if state == "running" and service.active not in UP:
         result = f" ({service.result})" if service.result not in ("", "success") else ""
         return text(
-            f"layanan {name} tidak berjalan: {service.active}{result}",
+            f"layanan {name} tidak berjalan: {state_of(service)['id']}{result}",
             f"service {name} does not run: {service.active}{result}",
         )
     return None
-
-
-def after_watching(name: str, service: Service, stable_for_s: float, host: Host) -> Service:
-    """The service as read when its main process is old enough, or at once when that process is gone.
-
-    The main process is looked at in /proc meanwhile: asking the manager costs a hundred times as much.
-    """
-    from agent.host.processes import process_of
-
-    until = time.monotonic() + max(0.0, stable_for_s - service.active_for_s) + 0.01
-    main = process_of(service.main_pid) if service.main_pid else None
-    while time.monotonic() < until:
-        time.sleep(max(0.0, min(LOOK_AGAIN_S, until - time.monotonic())))
-        now = process_of(service.main_pid) if main else None
-        if main and (now is None or now.started != main.started):
-            break
-    return host.services.read(name)
-
-
-def is_same(former: Service, service: Service) -> bool:
-    """Whether it stayed up: the same main process, and the manager did not have to start it again."""
-    return service.active in UP and service.main_pid == former.main_pid and service.restarts == former.restarts
 
 
 def wanted_state(spec: dict[str, Any]) -> str | None:
@@ -128,36 +108,47 @@ def wanted_state(spec: dict[str, Any]) -> str | None:
 
 def not_stable(service: Service, stable_for_s: float) -> dict[str, str]:
     """Why it counts as not stable."""
+    found = both(found_of(service))
     return text(
-        f"layanan tidak bertahan {stable_for_s:g} detik: {found_of(service)}",
-        f"the service did not stay up for {stable_for_s:g} s: {found_of(service)}",
+        f"layanan tidak bertahan {comma(f'{stable_for_s:g}')} detik: {found['id']}",
+        f"the service did not stay up for {stable_for_s:g} s: {found['en']}",
     )
 
 
-def needed_of(spec: dict[str, Any]) -> str:
+def needed(spec: dict[str, Any]) -> Words:
     """What is asked, as a short line."""
     state = wanted_state(spec)
-    parts: list[str] = [{"running": "active", "stopped": "inactive"}.get(state, state)] if state else []
+    parts = [word(SERVICE, {"running": "active", "stopped": "inactive"}.get(state, state))] if state else []
     if spec.get("enabled") is not None:
-        parts.append("enabled" if spec["enabled"] else "disabled")
+        parts.append(start_of(spec["enabled"]))
     if spec.get("stable_for_s"):
-        parts.append(f"{float(spec['stable_for_s']):g} s")
-    return ", ".join(parts)
+        parts.append(seconds(f"{float(spec['stable_for_s']):g}"))
+    return line(*parts)
 
 
-def found_of(service: Service) -> str:
+def start_of(start: bool | str) -> Words:
+    """How a service starts, or is to start, in each language."""
+    return word(STARTS, start) if isinstance(start, str) else ENABLED[start]
+
+
+def state_of(service: Service) -> Text:
+    """A service's state in each language."""
+    return both(word(SERVICE, service.active))
+
+
+def found_of(service: Service) -> Words:
     """A service as a short line."""
     if not service.known:
         return "-"
-    parts = [service.active]
+    parts: list[Words] = [state_of(service)]
     if service.enabled is not None:
-        parts.append("enabled" if service.enabled else "disabled")
+        parts.append(start_of(service.start or service.enabled))
     if service.result not in ("", "success"):
         parts.append(service.result)
     if service.main_pid:
         parts.append(f"pid {service.main_pid}")
     if service.active in UP:
-        parts.append(f"{service.active_for_s:.1f} s")
+        parts.append(seconds(f"{service.active_for_s:.1f}"))
     if service.restarts:
-        parts.append(f"restarts {service.restarts}")
-    return ", ".join(parts)
+        parts.append(text(f"dinyalakan ulang {service.restarts}×", f"restarts {service.restarts}"))
+    return line(*parts)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from agent.probes import Answer
-from agent.probes.patterns import PatternTrouble, search, short
+import os
+
+from agent.probes import Answer, judged
+from agent.probes.patterns import search, short
 from agent.protocol import text
 from agent.versions import compare_dotted, parts_of, satisfies
 
@@ -19,34 +21,56 @@ USUAL_PATTERN = r"(\d+(?:\.\d+)+[\w.~-]*|\d+)"
 
 def title(spec: dict[str, Any]) -> dict[str, str]:
     """What is asked, for the form."""
-    of = spec.get("package") or spec["argv"][0]
-    return text(f"Versi {of}", f"Version of {of}")
+    if spec.get("package"):
+        return text(f"Versi paket {spec['package']}", f"Version of the package {spec['package']}")
+    if spec.get("file"):
+        return text(f"Versi berkas {spec['file']}", f"Version of the file {spec['file']}")
+    by = short(" ".join(spec["argv"]))
+    return text(f"Versi menurut {by}", f"Version by {by}")
+
+
+def needed(spec: dict[str, Any]) -> str:
+    """What is asked, as a short line."""
+    wanted = wanted_of(spec)
+    return str(wanted if wanted is not None else "*")
+
+
+def wanted_of(spec: dict[str, Any]) -> Any:
+    """The version, or the range, that is asked for; None where any will do."""
+    return spec.get("equals") if spec.get("equals") is not None else spec.get("range")
 
 
 def ask(spec: dict[str, Any], host: Host, since: dict[str, Any]) -> Answer:
     """Find the version, and hold it against ``equals`` or ``range``."""
-    wanted = spec.get("equals") if spec.get("equals") is not None else spec.get("range")
-    needed = str(wanted if wanted is not None else "*")
     try:
-        found = of_package(spec["package"], host) if spec.get("package") else of_program(spec, host)
+        found = version_of(spec, host)
     except NotFound as trouble:
-        return Answer("failed", needed=needed, found="-", reason=trouble.reason)
-    except PatternTrouble as trouble:
-        return Answer("unknown", needed=needed, found="?", reason=trouble.reason, final=True)
+        return Answer("failed", found="-", reason=trouble.reason)
+    wanted, asked = wanted_of(spec), needed(spec)
+    if wanted is None or found == asked:
+        return Answer("passed", found=found)
     compare = compare_packages if spec.get("package") else compare_dotted
-    if wanted is None or found == needed:
-        return Answer("passed", needed=needed, found=found)
-    holds = equal(found, needed, compare) if spec.get("equals") is not None else satisfies(found, wanted, compare)
+    holds = equal(found, asked, compare) if spec.get("equals") is not None else satisfies(found, wanted, compare)
     if holds is None:
         reason = text(
-            f"versi {found} tidak dapat dibandingkan dengan {needed}",
-            f"version {found} cannot be compared with {needed}",
+            f"versi {found} tidak dapat dibandingkan dengan {asked}", f"version {found} cannot be compared with {asked}"
         )
-        return Answer("unknown", needed=needed, found=found, reason=reason, final=True)
-    if not holds:
-        reason = text(f"versinya {found}, bukan {needed}", f"its version is {found}, not {needed}")
-        return Answer("failed", needed=needed, found=found, reason=reason)
-    return Answer("passed", needed=needed, found=found)
+        return Answer("unknown", found=found, reason=reason, final=True)
+    return judged(
+        found, None if holds else text(f"versinya {found}, bukan {asked}", f"its version is {found}, not {asked}")
+    )
+
+
+def version_of(spec: dict[str, Any], host: Host) -> str:
+    """The version, by whatever the playbook asks.
+
+    Raises:
+        NotFound: there is none.
+        CannotTell: as ``search``.
+    """
+    if spec.get("package"):
+        return of_package(spec["package"], host)
+    return of_file(spec["file"]) if spec.get("file") else of_program(spec, host)
 
 
 class NotFound(Exception):
@@ -74,12 +98,29 @@ def of_package(name: str, host: Host) -> str:
     return package.version
 
 
+def of_file(path: str) -> str:
+    """The version that a file of Windows bears.
+
+    Raises:
+        NotFound: it is not there, or bears none.
+    """
+    from agent.windows import fileversion
+
+    path = os.path.expandvars(path)
+    if not os.path.isfile(path):
+        raise NotFound(f"{path} tidak ada", f"there is no {path}")
+    found = fileversion.of_file(path)
+    if found is None:
+        raise NotFound(f"{path} tidak memuat versi", f"{path} bears no version")
+    return found
+
+
 def of_program(spec: dict[str, Any], host: Host) -> str:
     """The version that a program writes, on whichever stream; its exit code does not matter.
 
     Raises:
         NotFound: it cannot be started, takes too long, or writes none.
-        PatternTrouble: as ``search``.
+        CannotTell: as ``search``.
     """
     program = spec["argv"][0]
     try:
@@ -90,9 +131,10 @@ def of_program(spec: dict[str, Any], host: Host) -> str:
         ) from error
     if result.code is None:
         raise NotFound(f"{program} tidak selesai pada waktunya", f"{program} was not over in time")
-    match = search(spec.get("pattern") or USUAL_PATTERN, result.out + "\n" + result.err)
+    out, err = result.secrets.text(result.out), result.secrets.text(result.err)  # a number in a secret is no version
+    match = search(spec.get("pattern") or USUAL_PATTERN, out + "\n" + err)
     if match is None:
-        said = short((result.out.strip() or result.err.strip()).split("\n", 1)[0])
+        said = short((out.strip() or err.strip()).split("\n", 1)[0])
         raise NotFound(f"{program} tidak menyebutkan versinya: {said}", f"{program} does not say its version: {said}")
     version = match.group(1) if match.re.groups else match.group(0)
     return str(version or "").strip()

@@ -6,14 +6,18 @@ import os
 
 from agent.files import expand
 from agent.protocol import text
+from agent.requirements import judged, row
+from agent.words import both, measured
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator
+    from typing import Any, Callable, Dict, Hashable, Iterator, Tuple
 
     from agent.host import Host
+    from agent.words import Text, Words
 
     Row = Dict[str, Any]
+    Status = Tuple[int, int, bool]
 
 
 class Filesystem:
@@ -34,40 +38,73 @@ class Filesystem:
         return self.declared_bytes + self.unpacked_bytes + self.payload_bytes
 
 
-def space(entries: list[dict[str, Any]], host: Host, *, already: bool) -> Iterator[Row]:
+def device_of(folder: str) -> int:
+    """The number of the device that a folder is on."""
+    return os.stat(folder).st_dev
+
+
+def status_of(folder: str) -> Status:
+    """A filesystem's size (0 where it has none), what is free of it, and whether it can only be read.
+
+    What is reserved for root is not counted, even for root: an installation that leaves the services' users without a
+    byte has not succeeded; and the number is the one that ``df`` shows. A user's quota is not in it: statvfs(3) does
+    not know it.
+    """
+    status = os.statvfs(folder)
+    return status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize, bool(status.f_flag & os.ST_RDONLY)
+
+
+def space(
+    entries: list[dict[str, Any]],
+    host: Host,
+    *,
+    already: bool,
+    device_of: Callable[[str], Hashable] = device_of,
+    status_of: Callable[[str], Status] = status_of,
+) -> Iterator[Row]:
     """One row for each filesystem concerned; "Room for payloads" in ``docs/records.md`` says what adds up.
 
     Args:
         entries: of ``disk_free``.
         host: whose own folder takes the payloads that it does not hold yet.
         already: the software is in place and needs no more room.
+        device_of: which filesystem a folder is on; as this module has it, or as the platform does.
+        status_of: how much room there is.
     """
-    filesystems: dict[int, Filesystem] = {}
+    filesystems: dict[Hashable, Filesystem] = {}
     stored: set[str] = set()
     for entry in entries:
         try:
-            filesystem = filesystem_of(entry["path"], filesystems)
+            filesystem = filesystem_of(entry["path"], filesystems, device_of)
             filesystem.declared_bytes = max(filesystem.declared_bytes, int(entry.get("at_least_bytes") or 0))
             filesystem.unpacked_bytes += int(entry.get("unpacked_bytes") or 0)
             digest = entry.get("digest")
             if digest and digest not in stored and not os.path.exists(host.blob(digest)):
                 stored.add(digest)
-                filesystem_of(host.root, filesystems).payload_bytes += int(entry.get("payload_bytes") or 0)
+                filesystem_of(host.root, filesystems, device_of).payload_bytes += int(entry.get("payload_bytes") or 0)
         except OSError as error:
-            yield untold(entry, error)
+            path, needed = entry["path"], amount(int(entry.get("at_least_bytes") or 0), up=True, decimal=True)
+            title = text(f"Ruang kosong di {path}", f"Free space on {path}")
+            if isinstance(error, FileNotFoundError):
+                reason = text(f"{path} tidak ada di komputer ini", f"there is no {path} on this computer")
+                yield judged("disk_free", title, needed, "-", False, reason)
+            else:
+                yield closed("disk_free", title, needed, path, error)
     for filesystem in filesystems.values():
         if filesystem.needed_bytes:
-            yield space_row(filesystem, already=already)
+            yield space_row(filesystem, status_of(filesystem.folder), already=already)
 
 
-def filesystem_of(path: str, filesystems: dict[int, Filesystem]) -> Filesystem:
-    """The filesystem that a path is or would be on, taken into ``filesystems`` by device number.
+def filesystem_of(
+    path: str, filesystems: dict[Hashable, Filesystem], device_of: Callable[[str], Hashable]
+) -> Filesystem:
+    """The filesystem that a path is or would be on, taken into ``filesystems`` by its device.
 
     Raises:
         OSError: it cannot be looked at.
     """
     folder = nearest(path)
-    found = filesystems.setdefault(os.stat(folder).st_dev, Filesystem(folder))
+    found = filesystems.setdefault(device_of(folder), Filesystem(folder))
     if path not in found.paths:
         found.paths.append(path)
     return found
@@ -81,48 +118,39 @@ def nearest(path: str) -> str:
     return path
 
 
-def space_row(filesystem: Filesystem, *, already: bool) -> Row:
-    """One filesystem's answer.
-
-    What is reserved for root is not counted, even for root: an installation that leaves the services' users without a
-    byte has not succeeded; and the number is the one that ``df`` shows. A user's quota is not in it: statvfs(3) does
-    not know it.
-    """
-    status = os.statvfs(filesystem.folder)
+def space_row(filesystem: Filesystem, status: Status, *, already: bool) -> Row:
+    """One filesystem's answer."""
+    size, free, is_read_only = status
     needed = 0 if already else filesystem.needed_bytes
-    free = status.f_bavail * status.f_frsize
     paths = ", ".join(filesystem.paths)
     title = text(f"Ruang kosong di {paths}", f"Free space on {paths}")
-    needed_text, free_text = amount(needed, up=True, decimal=True), amount(free, decimal=True)
-    if not status.f_blocks:
+    asked, there = amount(needed, up=True, decimal=True), amount(free, decimal=True)
+    if not size:
         reason = text(
             f"sistem berkas {paths} tidak menyebutkan ukurannya", f"the filesystem of {paths} does not state its size"
         )
-        return row("disk_free", title, needed_text, "?", "unknown", reason)
-    if needed and status.f_flag & os.ST_RDONLY:
+        return row("disk_free", title, asked, "?", "unknown", reason=reason)
+    if needed and is_read_only:
         reason = text(f"{paths} hanya dapat dibaca", f"{paths} is mounted read-only")
-        return row("disk_free", title, needed_text, "read-only", "not_met", reason)
-    if free >= needed:
-        return row("disk_free", title, needed_text, free_text, "met", None)
+        return judged("disk_free", title, asked, text("hanya dapat dibaca", "read-only"), False, reason)
     parts = [
-        amount(part, decimal=True)
+        both(amount(part, decimal=True))
         for part in (filesystem.declared_bytes, filesystem.unpacked_bytes, filesystem.payload_bytes)
     ]
+    lacking, wanted = both(there), both(asked)
     reason = text(
-        f"ruang kosong di {paths} hanya {free_text}, diperlukan {needed_text} "
-        f"(diminta {parts[0]}, isi paket {parts[1]}, berkas pemasang {parts[2]})",
-        f"only {free_text} free on {paths}, {needed_text} needed "
-        f"(asked for {parts[0]}, unpacked {parts[1]}, installers {parts[2]})",
+        f"ruang kosong di {paths} hanya {lacking['id']}, diperlukan {wanted['id']} "
+        f"(diminta {parts[0]['id']}, isi paket {parts[1]['id']}, berkas pemasang {parts[2]['id']})",
+        f"only {lacking['en']} free on {paths}, {wanted['en']} needed "
+        f"(asked for {parts[0]['en']}, unpacked {parts[1]['en']}, installers {parts[2]['en']})",
     )
-    return row("disk_free", title, needed_text, free_text, "not_met", reason)
+    return judged("disk_free", title, asked, there, free >= needed, reason)
 
 
-def untold(entry: dict[str, Any], error: OSError) -> Row:
+def closed(kind: str, title: Text, needed: Words, path: str, error: OSError) -> Row:
     """A path that cannot be looked at."""
-    path = entry["path"]
     reason = text(f"{path} tidak dapat diperiksa: {error.strerror}", f"{path} cannot be looked at: {error.strerror}")
-    needed = amount(int(entry.get("at_least_bytes") or 0), up=True, decimal=True)
-    return row("disk_free", text(f"Ruang kosong di {path}", f"Free space on {path}"), needed, "?", "unknown", reason)
+    return row(kind, title, needed, "?", "unknown", reason=reason)
 
 
 def files(entry: dict[str, Any], *, already: bool) -> Row:
@@ -132,23 +160,12 @@ def files(entry: dict[str, Any], *, already: bool) -> Row:
     try:
         status = os.statvfs(nearest(path))
     except OSError as error:
-        reason = text(
-            f"{path} tidak dapat diperiksa: {error.strerror}", f"{path} cannot be looked at: {error.strerror}"
-        )
-        return row("inodes", title, f"≥ {needed}", "?", "unknown", reason)
+        return closed("inodes", title, f"≥ {needed}", path, error)
+    free = status.f_favail
+    reason = text(f"hanya {free} inode kosong di {path}", f"only {free} inodes are free on {path}")
     if not status.f_files:  # btrfs and others make them as needed
-        return row("inodes", title, f"≥ {needed}", "∞", "met", None)
-    if already or status.f_favail >= needed:
-        return row("inodes", title, f"≥ {needed}", str(status.f_favail), "met", None)
-    reason = text(
-        f"hanya {status.f_favail} inode kosong di {path}", f"only {status.f_favail} inodes are free on {path}"
-    )
-    return row("inodes", title, f"≥ {needed}", str(status.f_favail), "not_met", reason)
-
-
-def row(kind: str, title: dict[str, str], needed: str, found: str, verdict: str, reason: dict[str, str] | None) -> Row:
-    """As ``agent.requirements.row``."""
-    return {"kind": kind, "title": title, "needed": needed, "found": found, "verdict": verdict, "reason": reason}
+        return judged("inodes", title, f"≥ {needed}", "∞", True, reason)
+    return judged("inodes", title, f"≥ {needed}", str(free), already or free >= needed, reason)
 
 
 def ram_available_bytes(path: str = "/proc/meminfo") -> int | None:
@@ -170,7 +187,7 @@ def ram_available_bytes(path: str = "/proc/meminfo") -> int | None:
     return int(psutil.virtual_memory().available)
 
 
-def amount(size_bytes: int, *, like: int | None = None, up: bool = False, decimal: bool = False) -> str:
+def amount(size_bytes: int, *, like: int | None = None, up: bool = False, decimal: bool = False) -> Words:
     """A size for people, three digits, rounded so that too little never looks like enough.
 
     Args:
@@ -192,4 +209,4 @@ def amount(size_bytes: int, *, like: int | None = None, up: bool = False, decima
     if up and count * divisor < size_bytes * scale:
         count += 1
     number = f"{count / scale:.2f}".rstrip("0").rstrip(".") if scale > 1 else str(count)
-    return f"{number} {units[place]}"
+    return measured(number, units[place], units[place])

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from controller.cli.common import LANGUAGE, read_settings, say
+from controller.cli.common import LANGUAGE, read_settings, say, written
+from controller.cli.help import family
 
 if TYPE_CHECKING:
     from controller.depot import Depot
+    from controller.errors import Problem
 
-app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help=say("gudang pemasang, menurut SHA-256", "installers, by SHA-256")
-)
+app = family(say("gudang pemasang, menurut SHA-256", "installers, by SHA-256"))
 
 
 def opened() -> Depot:
@@ -24,43 +24,57 @@ def opened() -> Depot:
     return Depot(read_settings().depot)
 
 
+JsonOption = Annotated[bool, typer.Option("--json", help=say("satu objek JSON per baris", "one JSON object a line"))]
+
+
 @app.command(help=say("masukkan berkas pemasang, dan tampilkan isinya", "take in installers, and show what they are"))
-def add(files: Annotated[list[Path], typer.Argument(metavar="FILE…")]) -> None:
-    """Print what a playbook's ``payloads`` wants to know."""
+def add(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…")],
+    json: JsonOption = False,
+) -> None:
+    """Print what a playbook's ``payloads`` wants to know; take in what can be, then name all that cannot; exit 2."""
+    import dataclasses
+
+    from controller.depot.words import lines_of
+    from controller.errors import DepotError, InputError
+    from controller.form.wording import size
+
     depot = opened()
+    problems: list[Problem] = []
     for file in files:
-        item = depot.add(file)
+        try:
+            item = depot.add(file)
+        except InputError as error:
+            problems += error.problems
+            continue
+        if json:
+            typer.echo(written(dataclasses.asdict(item)))
+            continue
         typer.echo(f"{item.file}: {{file: {item.file}, sha256: {item.digest}}}")
-        for key, value in item.inspection.meta.items():
-            typer.echo(f"  {key}: {value}")
+        typer.echo(f"  {say('ukuran', 'size')}: {size(item.size_bytes).say(LANGUAGE)}")
+        for label, value in lines_of(item.inspection):
+            typer.echo(f"  {label.say(LANGUAGE)}: {value.say(LANGUAGE)}")
+    if problems:
+        raise DepotError.of(problems)
 
 
 @app.command("list", help=say("isi gudang", "what is in the depot"))
-def list_items(
-    json: Annotated[
-        bool, typer.Option("--json", help=say("satu objek JSON per baris", "one JSON object a line"))
-    ] = False,
-) -> None:
+def list_items(json: JsonOption = False) -> None:
     """Print a table, or NDJSON."""
     import dataclasses
-    import json as json_
 
     items = opened().items()
     if json:
         for item in items:
-            typer.echo(json_.dumps(dataclasses.asdict(item), default=str, ensure_ascii=False))
+            typer.echo(written(dataclasses.asdict(item)))
         return
-    from rich.console import Console
-    from rich.table import Table
-
+    from controller.cli.tables import print_table
     from controller.form.wording import size
 
-    table = Table(show_edge=False, pad_edge=False)
-    for name in ("SHA-256", say("Berkas", "File"), say("Ukuran", "Size"), "Format"):
-        table.add_column(name)
-    for item in items:
-        table.add_row(item.digest[:16], item.file, size(item.size_bytes).say(LANGUAGE), item.inspection.format)
-    Console(markup=False).print(table)
+    print_table(
+        ("SHA-256", "Format", say("Ukuran", "Size"), say("Berkas", "File")),
+        [(i.digest[:16], i.inspection.format, size(i.size_bytes).say(LANGUAGE), i.file) for i in items],
+    )
 
 
 @app.command(help=say("satu pemasang dengan semua keterangannya", "one installer, with all that is known of it"))
@@ -69,7 +83,6 @@ def show(
 ) -> None:
     """Print JSON."""
     import dataclasses
-    import json
 
     from controller.errors import DepotError
     from controller.text import Text
@@ -80,7 +93,7 @@ def show(
             Text(f"{len(found)} pemasang cocok dengan {digest}", f"{len(found)} installers begin with {digest}"),
             hint=Text("lihat `pasang depot list`", "see `pasang depot list`"),
         )
-    typer.echo(json.dumps(dataclasses.asdict(found[0]), default=str, ensure_ascii=False, indent=2))
+    typer.echo(written(dataclasses.asdict(found[0]), indent=2))
 
 
 @app.command(help=say("hitung ulang SHA-256 semua pemasang", "hash every installer again"))

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from controller.cli.common import LANGUAGE, read_settings, say
+from controller.cli.common import LANGUAGE, read_settings, say, written
+from controller.cli.help import family
 from controller.text import Text
 
 if TYPE_CHECKING:
     from controller.form.model import Form
     from controller.form.verify import Report
-    from controller.records import Store
+    from controller.records import FormRow, Store
+    from controller.settings import Settings
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=say("Form Instalasi", "the installation form"))
+app = family(say("Form Instalasi", "the installation form"))
 
 NumberArgument = Annotated[
     str, typer.Argument(metavar="FORM", help=say("nomor form, misalnya FI-2026-000001", "the form's number"))
@@ -23,11 +25,11 @@ NumberArgument = Annotated[
 OutputOption = Annotated[Path | None, typer.Option("-o", "--output", help=say("berkas tujuan", "the file to write"))]
 
 
-def opened() -> Store:
+def opened(given: Settings) -> Store:
     """The record of this installation."""
     from controller.records import Store
 
-    return Store(read_settings().database_url)
+    return Store(given.database_url)
 
 
 def read(store: Store, number: str) -> Form:
@@ -62,41 +64,48 @@ def list_forms(
 ) -> None:
     """Print a table, or NDJSON."""
     import dataclasses
-    import json as json_
 
-    with opened() as store:
+    given = read_settings()
+    with opened(given) as store:
         rows = store.forms(host=host, software=software, run=run, limit=limit)
     if json:
         for row in rows:
-            typer.echo(json_.dumps(dataclasses.asdict(row), ensure_ascii=False))
+            typer.echo(written(dataclasses.asdict(row)))
         return
-    from rich.console import Console
-    from rich.table import Table
+    from datetime import UTC, datetime
 
-    from controller.form.wording import MODES, OUTCOMES, WIB, moment, word
+    from controller.cli.tables import print_table
+    from controller.form.wording import minute
 
-    table = Table(show_edge=False, pad_edge=False)
-    for name in (
-        "Form",
-        say("Dibuka", "Opened"),
-        say("Komputer", "Computer"),
-        "SW",
-        say("Pekerjaan", "Work"),
-        say("Hasil", "Outcome"),
-        say("TTD", "Signed"),
-    ):
-        table.add_column(name, no_wrap=name == "Form")  # a number that is broken cannot be copied
-    for row in rows:
-        table.add_row(
-            row.number,
-            moment(row.opened_at, WIB, LANGUAGE),
-            row.host,
-            f"{row.software} {row.version}",
-            word(MODES, row.mode).say(LANGUAGE),
-            word(OUTCOMES, row.state).say(LANGUAGE),
-            say("ya", "yes") if row.signed else "",
-        )
-    Console(markup=False).print(table)
+    clock = datetime.now(UTC).astimezone(given.zone).tzname()
+    print_table(
+        (
+            "Form",
+            say(f"Dibuka ({clock})", f"Opened ({clock})"),
+            say("Komputer", "Computer"),
+            "SW",
+            say("Hasil", "Outcome"),
+        ),
+        [
+            (
+                row.number,
+                minute(row.opened_at, given.zone).say(LANGUAGE),
+                row.host,
+                f"{row.software} {row.version}",
+                ended(row),
+            )
+            for row in rows
+        ],
+    )
+
+
+def ended(row: FormRow) -> str:
+    """How the work of a form ended; what work it was where it was no installation; whether it is signed."""
+    from controller.form.wording import MODES, OUTCOMES, word
+
+    work = "" if row.mode == "install" else word(MODES, row.mode).say(LANGUAGE) + ": "
+    signed = say(", ditandatangani", ", signed") if row.signed else ""
+    return work + word(OUTCOMES, row.state).say(LANGUAGE) + signed
 
 
 @app.command(help=say("form di terminal", "the form on the terminal"))
@@ -104,8 +113,9 @@ def show(number: NumberArgument) -> None:
     """Print it."""
     from controller.form.text import print_form
 
-    with opened() as store:
-        print_form(read(store, number), LANGUAGE)
+    given = read_settings()
+    with opened(given) as store:
+        print_form(read(store, number), LANGUAGE, letterhead=given.letterhead, zone=given.zone)
 
 
 @app.command(help=say("form sebagai PDF untuk ditandatangani", "the form as a PDF to sign"))
@@ -114,10 +124,17 @@ def pdf(number: NumberArgument, output: OutputOption = None) -> None:
     from controller.form.pdf import to_pdf
 
     given = read_settings()
-    with opened() as store:
-        data = to_pdf(read(store, number), LANGUAGE, letterhead=given.letterhead)
-    path = output or Path(f"{number}.pdf")
-    write(path, data)
+    with opened(given) as store:
+        data = to_pdf(read(store, number), LANGUAGE, letterhead=given.letterhead, zone=given.zone)
+    write(output or Path(f"{number}.pdf"), data)
+    if not given.letterhead.lines:
+        typer.echo(
+            say(
+                f"tanpa kop surat: isi {given.file} menurut docs/settings.example.yaml",
+                f"without a letterhead: write one into {given.file}, as docs/settings.example.yaml shows",
+            ),
+            err=True,
+        )
 
 
 @app.command(help=say("form sebagai JSON", "the form as JSON"))
@@ -135,7 +152,7 @@ def export(
             Text(f"format {format!r} belum ada", f"there is no format {format!r} yet"),
             hint=Text("pakai --format json", "use --format json"),
         )
-    with opened() as store:
+    with opened(read_settings()) as store:
         data = to_json(read(store, number))
     if output is None:
         typer.echo(data, nl=False)
@@ -146,18 +163,31 @@ def export(
 @app.command(help=say("keputusan langkah 9, dengan alasannya", "the decision of step 9, with its reason"))
 def decide(
     number: NumberArgument,
-    configure: Annotated[
-        bool, typer.Option("--configure/--no-configure", help=say("perlu konfigurasi atau tidak", "needed or not"))
-    ],
     reason: Annotated[str, typer.Option("--reason", help=say("alasannya, untuk form", "the reason, for the form"))],
+    configure: Annotated[bool, typer.Option("--configure", help=say("perlu konfigurasi", "it is needed"))] = False,
+    no_configure: Annotated[
+        bool, typer.Option("--no-configure", help=say("tidak perlu konfigurasi", "it is not needed"))
+    ] = False,
     by: Annotated[str | None, typer.Option("--by", help=say("nama pemutus", "who decides"))] = None,
 ) -> None:
     """Record it; ``pasang resume`` carries it out."""
     import getpass
 
     from controller.errors import FormError
+    from controller.records import DURABLE
 
-    with opened() as store:
+    if configure == no_configure:
+        raise FormError(
+            Text("keduanya diberikan", "both are given")
+            if configure
+            else Text("keputusannya belum diberikan", "the decision is not given"),
+            where="--configure, --no-configure",
+            hint=Text(
+                "tulis salah satu: --configure bila perlu konfigurasi, --no-configure bila tidak",
+                "write one of them: --configure where configuration is needed, --no-configure where it is not",
+            ),
+        )
+    with opened(read_settings()) as store:
         form = read(store, number)
         if form.outcome != "awaiting_decision":
             raise FormError(
@@ -169,7 +199,9 @@ def decide(
             raise FormError(Text("alasannya kosong", "the reason is empty"), where="--reason")
         who = by or getpass.getuser()
         decided = {"configure": configure, "by": who, "reason": {"id": reason, "en": reason}}
-        store.append([store.record("decided", run=form.run, host=form.host, form=number, step=9, **decided)])
+        store.append(
+            [store.record("decided", run=form.run, host=form.host, form=number, step=9, **decided)], commit=DURABLE
+        )
     typer.echo(say("tercatat; lanjutkan dengan: pasang resume", "recorded; go on with: pasang resume"))
 
 
@@ -185,11 +217,13 @@ def sign(
 
     from controller.form.keys import fingerprint
     from controller.form.sign import sign as put
+    from controller.records import DURABLE
 
-    with opened() as store:
+    given = read_settings()
+    with opened(given) as store:
         form = read(store, number)
         signer = name or (form.owner if role == "user" else "") or getpass.getuser()
-        signed = put(form, role=role, name=signer, folder=read_settings().keys, at=datetime.now(UTC))
+        signed = put(form, role=role, name=signer, folder=given.keys, at=datetime.now(UTC))
         step = 13 if form.location == "data_center" else 12
         record = store.record(
             "signed",
@@ -199,7 +233,7 @@ def sign(
             step=step,
             **{k: v for k, v in signed.items() if k != "at"},
         )
-        store.append([{**record, "at": signed["at"]}])
+        store.append([{**record, "at": signed["at"]}], commit=DURABLE)
     key = fingerprint(signed["key"])
     typer.echo(
         say(
@@ -235,6 +269,14 @@ def print_report(report: Report) -> None:
             signature.is_known
         ]
         typer.echo(f"{signature.role} {signature.name} {signature.at} {signature.fingerprint} {valid} {known}".rstrip())
+    if report.signatures or report.unsigned:
+        count, absent = len(report.signatures), ", ".join(report.unsigned) or "-"
+        typer.echo(
+            say(
+                f"{count} tanda tangan dalam berkas ini; tidak ada dari: {absent}",
+                f"{count} {'signature' if count == 1 else 'signatures'} in this file; none of: {absent}",
+            )
+        )
     if report.is_sound:
         unsigned = say("utuh, belum ditandatangani", "whole, not signed yet")
         typer.echo(say("utuh dan sah", "whole and valid") if report.signatures else unsigned)

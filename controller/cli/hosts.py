@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json as json_
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,16 +12,22 @@ from controller.cli.common import (
     InventoryOption,
     JsonOption,
     LimitOption,
+    YesOption,
+    confirm,
     read_inventory,
     read_settings,
     say,
     select_hosts,
+    written,
 )
+from controller.cli.help import family
+from controller.text import Text
 
 if TYPE_CHECKING:
+    from controller.errors import InputError
     from controller.inventory import Host
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=say("komputer tujuan", "the computers"))
+app = family(say("komputer tujuan", "the computers"))
 
 
 @app.command("list", help=say("inventaris sebagaimana dipahami", "the inventory as understood"))
@@ -31,9 +37,24 @@ def list_hosts(inventory: InventoryOption = None, limit: LimitOption = "all", js
     rows = [row_of(host) for host in selected]
     if json:
         for row in rows:
-            typer.echo(json_.dumps(row, ensure_ascii=False))
+            typer.echo(written(row))
         return
-    table(rows)
+    from controller.cli.tables import print_table
+
+    yes = say("ya", "yes")
+    print_table(
+        (
+            say("Komputer", "Computer"),
+            say("Kelompok", "Groups"),
+            say("Lewat", "By"),
+            say("Alamat", "Address"),
+            "Port",
+            say("Pengguna", "User"),
+            "sudo",
+            say("Lokasi", "Location"),
+        ),
+        [[yes if value is True else None if value is False else value for value in row.values()] for row in rows],
+    )
 
 
 def row_of(host: Host) -> dict[str, Any]:
@@ -51,21 +72,6 @@ def row_of(host: Host) -> dict[str, Any]:
     }
 
 
-def table(rows: list[dict[str, Any]]) -> None:
-    """Rows of equal keys as a table."""
-    from rich.console import Console
-    from rich.table import Table
-
-    shown = Table(show_edge=False, pad_edge=False)
-    for name in rows[0] if rows else []:
-        shown.add_column(name)
-    for row in rows:
-        shown.add_row(
-            *("" if v is None else ", ".join(map(str, v)) if isinstance(v, list) else str(v) for v in row.values())
-        )
-    Console(markup=False).print(shown)
-
-
 @app.command(help=say("tanyakan fakta komputer: OS, RAM, CPU, Python", "ask the computers what they are"))
 def facts(inventory: InventoryOption = None, limit: LimitOption = "all", json: JsonOption = False) -> None:
     """Print a table, or NDJSON; exit 1 where a computer did not answer."""
@@ -75,29 +81,45 @@ def facts(inventory: InventoryOption = None, limit: LimitOption = "all", json: J
         rows.append({"host": name, **(answer.get("facts") or {"error": answer["error"]})})
     if json:
         for row in rows:
-            typer.echo(json_.dumps(row, ensure_ascii=False))
+            typer.echo(written(row))
     else:
-        table([shown(row) for row in rows if "error" not in row])
+        print_facts([row for row in rows if "error" not in row])
         for row in rows:
             if "error" in row:
                 typer.echo(f"{row['host']}: {row['error']}", err=True)
     raise typer.Exit(1 if any("error" in row for row in rows) else 0)
 
 
-def shown(row: dict[str, Any]) -> dict[str, Any]:
+def print_facts(rows: list[dict[str, Any]]) -> None:
     """Facts as people read them."""
+    from controller.cli.tables import print_table
     from controller.form.wording import size
 
-    return {
-        say("Komputer", "Computer"): row["host"],
-        "OS": row.get("title"),
-        say("Arsitektur", "Architecture"): row.get("arch"),
-        "CPU": row.get("cpu_count"),
-        "RAM": size(int(row.get("ram_bytes") or 0)).say(LANGUAGE),
-        "Python": row.get("python"),
-        "Init": row.get("init"),
-        say("Nama sendiri", "Own name"): row.get("hostname"),
-    }
+    print_table(
+        (
+            say("Komputer", "Computer"),
+            "OS",
+            say("Arsitektur", "Architecture"),
+            "CPU",
+            "RAM",
+            "Python",
+            "Init",
+            say("Nama sendiri", "Own name"),
+        ),
+        [
+            (
+                row["host"],
+                row.get("title"),
+                row.get("arch"),
+                row.get("cpu_count"),
+                size(int(row.get("ram_bytes") or 0)).say(LANGUAGE),
+                row.get("python"),
+                row.get("init"),
+                row.get("hostname"),
+            )
+            for row in rows
+        ],
+    )
 
 
 @app.command(help=say("hapus yang kami simpan di komputer", "remove what we keep on the computers"))
@@ -110,21 +132,56 @@ def clean(
             "--all", help=say("juga catatan untuk jalan kembali", "also what the way back of installed software needs")
         ),
     ] = False,
+    yes: YesOption = False,
 ) -> None:
     """Say how much went; exit 1 where a computer did not answer."""
-    answers = ask(select_hosts(read_inventory(inventory), limit), {"do": "clean", "id": "clean", "all": everything})
+    from controller.form.wording import size
+
+    selected = select_hosts(read_inventory(inventory), limit)
+    if everything and not yes:
+        if not sys.stdin.isatty():
+            raise unasked()
+        if not confirm(no_way_back(len(selected))):
+            raise typer.Abort
+    answers = ask(selected, {"do": "clean", "id": "clean", "all": everything})
     for name, answer in answers.items():
-        typer.echo(f"{name}: {answer.get('error') or str(answer['removed_bytes']) + ' byte'}")
+        removed = size(int(answer.get("removed_bytes") or 0)).say(LANGUAGE)
+        typer.echo(f"{name}: {answer.get('error') or say(f'{removed} dihapus', f'{removed} removed')}")
     raise typer.Exit(1 if any("error" in answer for answer in answers.values()) else 0)
+
+
+def no_way_back(count: int) -> str:
+    """What is lost with everything that we keep on computers."""
+    return say(
+        f"Yang terpasang di {count} komputer ini tidak akan dapat dicopot lagi dengan `pasang uninstall` "
+        "sampai seperti semula. Hapus semuanya?",
+        f"What is installed on these {count} computers can then no longer be taken back by `pasang uninstall` "
+        "to what was there before. Remove everything?",
+    )
+
+
+def unasked() -> InputError:
+    """The error where everything is to go, and there is nobody to ask."""
+    from controller.errors import InputError
+
+    return InputError(
+        Text(
+            "--all juga menghapus yang diperlukan `pasang uninstall`, dan tanpa terminal tidak ada yang dapat ditanya",
+            "--all also removes what `pasang uninstall` needs, and without a terminal there is nobody to ask",
+        ),
+        where="--all",
+        hint=Text(
+            "tambahkan --yes bila memang dimaksud; tidak ada yang dihapus",
+            "add --yes if that is what is meant; nothing was removed",
+        ),
+    )
 
 
 @app.command(help=say("tampilkan kunci SSH komputer, lalu percayai", "show the computers' SSH keys, and take them"))
 def trust(
     inventory: InventoryOption = None,
     limit: LimitOption = "all",
-    yes: Annotated[
-        bool, typer.Option("--yes", help=say("tanpa bertanya (untuk skrip)", "do not ask (for scripts)"))
-    ] = False,
+    yes: YesOption = False,
 ) -> None:
     """Show each fingerprint first; exit 1 where one could not be had or was not taken."""
     from concurrent.futures import ThreadPoolExecutor
@@ -136,7 +193,23 @@ def trust(
 
     given = read_settings()
     options = Options(known_hosts=given.known_hosts)
-    selected = [host for host in select_hosts(read_inventory(inventory), limit) if host.connection.kind == "ssh"]
+    asked = select_hosts(read_inventory(inventory), limit)
+    selected = [host for host in asked if host.connection.kind == "ssh"]
+    if any(host.connection.kind == "winrm" for host in asked):
+        typer.echo(
+            say(
+                "WinRM: tidak ada yang perlu dipercayai di sini; lewat https, sertifikat diperiksa terhadap CA sistem "
+                "ini atau ansible_winrm_ca_trust_path",
+                "WinRM: nothing to take here; over https, certificates are checked against this system's CAs or "
+                "ansible_winrm_ca_trust_path",
+            ),
+            err=True,
+        )
+    elif not selected:
+        typer.echo(
+            say("tidak ada komputer SSH di antaranya: tidak ada kunci", "none of them is reached by SSH: no keys"),
+            err=True,
+        )
 
     def fetch(host: Host) -> Any:
         try:
@@ -153,7 +226,7 @@ def trust(
                 typer.echo(f"{host.name}: {key.say(LANGUAGE)}", err=True)
                 continue
             typer.echo(f"{host.name}  {key.name}  {key.type}  {key.fingerprint}")
-            if yes or typer.confirm(say(f"percayai kunci {host.name}?", f"trust the key of {host.name}?")):
+            if yes or confirm(say(f"percayai kunci {host.name}?", f"trust the key of {host.name}?")):
                 taken.append(key)
             else:
                 failed += 1
@@ -168,20 +241,16 @@ def ask(selected: list[Host], job: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
     from controller import runtime
     from controller.errors import HostError
-    from controller.run.contact import SILENCE, converse
-    from controller.run.opening import owner
-    from controller.transport import Options, boot
+    from controller.run.contact import answer
+    from controller.run.opening import options_for, owner
 
     given = read_settings()
     kept = runtime.prepare(given.home)
-    options = Options(known_hosts=given.known_hosts)
+    options = options_for(given, kept)
 
     def one(host: Host) -> dict[str, Any]:
-        question = {"root": host.variables.get("pasang_root"), "owner": owner(), **job}
         try:
-            with boot(host.connection, options=options) as channel:
-                frames = converse(channel, question, runtime=kept, blob=kept.path, progress=lambda *_: None)
-                return next(frame for frame in frames if frame is not SILENCE)
+            return answer(host, {"owner": owner(), **job}, runtime=kept, options=options)
         except HostError as error:
             return {"error": error.say(LANGUAGE)}
 

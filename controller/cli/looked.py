@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text as Styled
 
 from controller.cli.common import LANGUAGE, say
+from controller.cli.tables import print_whole
 from controller.form.wording import VERDICTS, size, word
 from controller.text import Text, said
 
@@ -56,7 +57,7 @@ def print_looked(console: Console, result: RunResult, looked: Mapping[str, Seque
             if whole or not is_good:
                 table.add_row(title, needed, found, Styled(verdict, style="green" if is_good else "red"))
         if table.row_count:
-            console.print(table)
+            print_whole(console, table)
         planned = [record for record in records if record["type"] == "planned"]
         if planned and work.plan is not None:
             console.print(to_send(planned[-1]), highlight=False)
@@ -72,12 +73,13 @@ def rows(records: Sequence[Record]) -> Iterator[tuple[str, str, str, str, bool]]
         if record["type"] in ("requirement", "probe"):
             verdict = str(record["verdict"])
             shown = word(VERDICTS, verdict).say(LANGUAGE)
-            yield title, str(record["needed"]), str(record["found"]), shown, verdict in GOOD
+            needed, found = (said(record[name], LANGUAGE) for name in ("needed", "found"))
+            yield title, needed, found, shown, verdict in GOOD
         elif record["type"] == "detected":
             state = str(record["state"])
             back = "" if state in GOOD else word(WAYS_BACK, record["kind"]).say(LANGUAGE)
             way_back = say(f"jalan kembali: {back}", f"way back: {back}") if back else ""
-            yield title, way_back, str(record["found"]), word(STATES, state).say(LANGUAGE), True
+            yield title, way_back, said(record["found"], LANGUAGE), word(STATES, state).say(LANGUAGE), True
 
 
 def to_send(planned: Mapping[str, Any]) -> str:

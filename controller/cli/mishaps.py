@@ -1,4 +1,4 @@
-"""What ends a command otherwise than by our own errors: a word mistyped, a mistake of ours."""
+"""What ends a command otherwise than by its result: our own errors, a word mistyped, a mistake of ours."""
 
 from __future__ import annotations
 
@@ -6,40 +6,68 @@ import os
 import re
 import sys
 import traceback
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from controller.cli.common import NOTHING, written
+from controller.errors import FULL, InputError, PasangError, RecordError, disk_full
 from controller.text import Language, Text
 
+USAGE = InputError.exit_code
 CRASHED = 70
 """Exit code of a mistake of ours. Source: sysexits.h, EX_SOFTWARE."""
 
 
-def explain(error: Exception, language: Language) -> int:
-    """Say on stderr what happened and what to do; returns the exit code."""
-    kind = type(error).__name__
-    if kind == "Abort":
-        sys.stderr.write(Text("dibatalkan", "cancelled").say(language) + "\n")
-        return 1
-    if kind == "NoArgsIsHelpError":
+def tell(error: Exception, language: Language, *, as_json: bool) -> int:
+    """Say on stderr what happened and what to do; returns the exit code.
+
+    Args:
+        error: what ended the command.
+        language: the reader's.
+        as_json: also end stdout with a ``summary``, as a command that went well does.
+    """
+    if type(error).__name__ == "NoArgsIsHelpError":
         error.show()  # type: ignore[attr-defined]
-        return 2
+        return USAGE
+    code, sentence = explained(error, language)
+    sys.stderr.write(sentence + "\n")
+    if as_json:
+        so_far = error.so_far if isinstance(error, PasangError) else {}
+        summary = {**NOTHING, **so_far, "error": {"code": code, "message": sentence.removeprefix("pasang: ")}}
+        with suppress(BrokenPipeError):  # whoever read it has gone
+            print(written(summary), flush=True)
+    return code
+
+
+def explained(error: Exception, language: Language) -> tuple[int, str]:
+    """The exit code, and what to say. A full disk keeps no record, wherever it was met."""
+    if isinstance(error, PasangError):
+        return RecordError.exit_code if is_full(error) else error.exit_code, f"pasang: {error.say(language)}"
+    if isinstance(error, OSError) and error.errno in FULL:
+        return explained(disk_full(error), language)
+    if type(error).__name__ == "Abort":
+        return 1, Text("dibatalkan", "cancelled").say(language)
     if hasattr(error, "format_message"):  # the command-line library's own errors; it exports no common class
-        sys.stderr.write(f"pasang: {usage(error).say(language)}\n{see(error).say(language)}\n")
-        return 2
+        return USAGE, f"pasang: {usage(error).say(language)}\n{see(error).say(language)}"
     place = keep(error)
     said = mask(f"{type(error).__name__}: {error}")[:300]
     where = Text(f"Rinciannya: {place}", f"The details: {place}") if place else Text("", "")
     sorry = Text(
         f"pasang: maaf, ada kesalahan di Pasang sendiri ({said}).\n"
         "  → Yang sedang dikerjakan di komputer selesai sendiri; lihat hasilnya dengan `pasang resume`. "
-        "Laporkan kesalahan ini.",
+        f"Laporkan kesalahan ini. {where.id}",
         f"pasang: sorry, this is a mistake of Pasang's own ({said}).\n"
-        "  → What is at work on computers finishes by itself; see how with `pasang resume`. Please report this.",
+        "  → What is at work on computers finishes by itself; see how with `pasang resume`. "
+        f"Please report this. {where.en}",
     )
-    sys.stderr.write(f"{sorry.say(language)} {where.say(language)}\n")
-    return CRASHED
+    return CRASHED, sorry.say(language).rstrip()
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether it came of a disk without room."""
+    return error is not None and (getattr(error, "errno", None) in FULL or is_full(error.__cause__))
 
 
 def usage(error: Any) -> Text:
@@ -60,10 +88,21 @@ def usage(error: Any) -> Text:
     elif kind == "MissingParameter":
         indonesian = f"{name} belum diberikan"
     elif kind == "BadParameter":
-        indonesian = f"nilai untuk {name} tidak sah: {error.message}"
+        indonesian = f"nilai untuk {name} tidak sah: {refused(error.message)}"
     elif kind == "BadOptionUsage":
         indonesian = f"opsi {error.option_name} salah dipakai: {error.message}"
     return Text(indonesian, english[:1].lower() + english[1:])
+
+
+def refused(english: str) -> str:
+    """Why the library refuses a value, as far as we know its sentences."""
+    for pattern, indonesian in (
+        (r"(.+) is not a valid .*(integer|int).*", r"\1 bukan bilangan bulat"),
+        (r"(.+) is not in the range (.+?)\.?", r"\1 di luar rentang \2"),
+    ):
+        if found := re.fullmatch(pattern, english):
+            return found.expand(indonesian)
+    return english
 
 
 def named(error: Any) -> str:
@@ -89,7 +128,7 @@ def keep(error: Exception) -> Path | None:
     from controller.settings import default_home
 
     home = Path(os.environ.get("PASANG_HOME") or default_home())
-    path = home / f"crash-{datetime.now(UTC):%Y%m%d-%H%M%S}.txt"
+    path = home / f"crash-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}.txt"
     content = f"pasang {__version__}, Python {sys.version}\n\n{''.join(traceback.format_exception(error))}"
     try:
         home.mkdir(parents=True, exist_ok=True)

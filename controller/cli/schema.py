@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from controller.cli.common import say
+from controller.cli.common import LANGUAGE, say, written
+from controller.cli.help import family
 
-app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help=say("skema berkas untuk penyunting", "schemas of our files for editors"),
-)
+app = family(say("skema berkas untuk penyunting", "schemas of our files for editors"))
 
 
 @app.callback()
@@ -21,8 +18,6 @@ def schema() -> None:
 @app.command(help=say("JSON Schema dari playbook.yaml", "the JSON Schema of playbook.yaml"))
 def playbook() -> None:
     """Print it."""
-    import json
-
     from controller.playbook.schema import json_schema
 
-    typer.echo(json.dumps(json_schema(), ensure_ascii=False, indent=2))
+    typer.echo(written(json_schema(LANGUAGE), indent=2))

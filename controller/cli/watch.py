@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_
 import sys
 import threading
 import time
@@ -11,7 +10,9 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from controller.cli.common import LANGUAGE, say
+from controller.cli.common import LANGUAGE, NOTHING, say, written
+from controller.errors import PasangError
+from controller.text import said
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,11 +40,14 @@ class Quiet:
 
     def event(self, record: Record) -> None:
         """See ``Observer``."""
-        if record["type"] == "connected" and not self._is_prepared:
-            self._is_prepared = True  # what the end needs is loaded while the computers work
-            threading.Thread(target=import_module, args=("controller.cli.summary",), daemon=True).start()
         if record["type"] in LOOKS:
             self.looked.setdefault(str(record["host"]), []).append(record)
+
+    def asked(self, host: str) -> None:  # noqa: ARG002 - whichever is the first
+        """See ``Observer``."""
+        if not self._is_prepared:
+            self._is_prepared = True  # what the end needs is loaded while the computers work
+            threading.Thread(target=import_module, args=("controller.cli.summary",), daemon=True).start()
 
     def pushing(self, host: str, name: str, sent_bytes: int, size_bytes: int) -> None:
         """See ``Observer``."""
@@ -68,10 +72,21 @@ class Lines(Quiet):
     def __init__(self) -> None:
         super().__init__()
         self._lock = threading.Lock()
+        self._run: object = None
+        self._ended: list[tuple[HostWork, HostResult]] = []
+
+    def asked(self, host: str) -> None:
+        """Nothing has to be loaded."""
 
     def event(self, record: Record) -> None:
         """See ``Observer``."""
+        self._run = record.get("run") or self._run
         self._print({k: v for k, v in record.items() if k not in ("writer",) and v != ""})
+
+    def ended(self, work: HostWork, result: HostResult) -> None:
+        """See ``Observer``."""
+        with self._lock:
+            self._ended.append((work, result))
 
     def finished(self, result: RunResult) -> None:
         """The ``summary`` record."""
@@ -79,10 +94,16 @@ class Lines(Quiet):
 
     def nothing_open(self) -> None:
         """A summary of nothing, so that programs find one."""
-        self._print({"type": "summary", "run": None, "software": None, "seconds": 0, "hosts": {}, "counts": {}})
+        self._print(NOTHING)
+
+    def so_far(self) -> Record:
+        """Of a summary what is known when the run is ended by an error."""
+        from controller.run.work import summed
+
+        return {"run": self._run, **summed(self._ended, LANGUAGE)}
 
     def _print(self, record: Record) -> None:
-        line = json_.dumps(record, ensure_ascii=False) + "\n"
+        line = written(record) + "\n"
         with self._lock:
             sys.stdout.write(line)
             sys.stdout.flush()
@@ -98,6 +119,8 @@ class Row:
         self.began = time.monotonic()
         self.push: tuple[str, int, int] | None = None
         self.outcome: str | None = None
+        self.is_down = False
+        """It reboots: that its line drops is no news."""
         self.seconds = 0.0
 
 
@@ -122,8 +145,17 @@ class Live(Quiet):
             if kind == "step_started":
                 row.step, row.title, row.push = int(record["step"]), "", None
                 row.outcome = None
+            elif kind == "reboot":
+                row.is_down = record.get("state") == "begun"
+                row.title = say("komputer dinyalakan ulang", "the computer reboots") if row.is_down else ""
             elif kind in ("intent", "probe", "requirement"):
                 row.title = str((record.get("title") or {}).get(LANGUAGE, ""))
+            elif kind == "line_lost" and not row.is_down:
+                row.title, row.push = say("sambungan terputus; dicoba lagi", "the line dropped; trying again"), None
+            elif kind == "resumed" and not row.is_down:
+                row.title = ""
+            elif kind == "held":
+                row.title = said(record["reason"], LANGUAGE)
 
     def pushing(self, host: str, name: str, sent_bytes: int, size_bytes: int) -> None:
         """See ``Observer``."""
@@ -135,6 +167,7 @@ class Live(Quiet):
         with self._lock:
             row = self._rows.setdefault(work.host.name, Row(work.host.name))
             row.outcome, row.seconds, row.push = result.outcome, result.seconds, None
+            row.title = said(result.reason, LANGUAGE) if result.holder else ""
 
     def __rich__(self) -> Table:
         from rich.progress_bar import ProgressBar
@@ -142,8 +175,8 @@ class Live(Quiet):
         from rich.text import Text as Styled
 
         from controller import sop
-        from controller.cli.summary import COLOURS
-        from controller.form.wording import OUTCOMES, word
+        from controller.cli.summary import shown
+        from controller.form.wording import number
 
         with self._lock:
             rows = sorted(self._rows.values(), key=lambda r: (r.outcome is not None, r.host))
@@ -162,11 +195,13 @@ class Live(Quiet):
                 step = f"{row.step:>2} {sop.step(row.step).activity.say(LANGUAGE)[:40]}" if row.step else ""
                 detail: Any = Styled(row.title)  # never as markup: it holds what people and programs wrote
                 if row.outcome:
-                    detail = Styled(word(OUTCOMES, row.outcome).say(LANGUAGE), style=COLOURS.get(row.outcome, "red"))
+                    detail = shown(row.outcome)
+                    if row.title:
+                        detail = Styled.assemble(detail, ": ", row.title)
                 elif row.push and row.push[2]:
                     detail = ProgressBar(total=row.push[2], completed=row.push[1], width=30)
                 seconds = row.seconds if row.outcome else now - row.began
-                table.add_row(Styled(row.host), step, detail, f"{seconds:.1f}")
+                table.add_row(Styled(row.host), step, detail, number(seconds, 1).say(LANGUAGE))
             if len(rows) > ROWS:
                 table.caption = say(f"dan {len(rows) - ROWS} lagi", f"and {len(rows) - ROWS} more")
         return table
@@ -176,7 +211,12 @@ class Live(Quiet):
 def observer(*, json: bool, total: int) -> Iterator[Quiet]:
     """Whoever watches fits the place: NDJSON, a live table on a terminal, or nothing."""
     if json:
-        yield Lines()
+        lines = Lines()
+        try:
+            yield lines
+        except PasangError as error:
+            error.so_far = lines.so_far()
+            raise
     elif sys.stderr.isatty():
         from rich.console import Console
         from rich.live import Live as Screen

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable
 from lzma import LZMAError
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, Any, NoReturn, Self
 
 from controller.depot.compression import NoDecoder, open_compressed
 from controller.errors import DepotError
@@ -22,6 +22,28 @@ RATIO_LIMIT = 1000
 RATIO_FROM_BYTES = 512 * 1024**2
 MEMBER_LIMIT = 1_000_000
 TOP_LIMIT = 50
+
+
+class WholeHeader(tarfile.TarInfo):
+    """A member whose header must be one: where it is cut off or none, Python would call that the end of the archive.
+
+    The end is a block of zeros. Of the two that POSIX wants GNU tar forgives the second, and so do we.
+    """
+
+    @classmethod
+    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> Self:
+        """The next header.
+
+        Raises:
+            tarfile.EOFHeaderError: the end.
+            tarfile.ReadError: the archive is cut off or damaged here.
+        """
+        try:
+            return super().fromtarfile(tarfile_)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # typeshed knows its base alone
+            raise
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(f"no header at {tarfile_.offset}: {error}") from error
 
 
 class _Account:
@@ -143,7 +165,7 @@ def walk_tar(
         tarfile.TarError, OSError, EOFError, …: damaged, as the decoders say it.
     """
     account = _Account(path, where)
-    with tarfile.open(fileobj=stream, mode="r|") as tar:
+    with tarfile.open(fileobj=stream, mode="r|", tarinfo=WholeHeader) as tar:
         for member in tar:
             if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
                 account.refuse(
@@ -209,6 +231,7 @@ def read_zip(path: Path, where: str) -> dict[str, Any]:
                         )
                     )
             _no_overlap(archive, account)
+            _whole_directory(path, archive)
     except (
         zipfile.BadZipFile,
         EOFError,
@@ -221,6 +244,22 @@ def read_zip(path: Path, where: str) -> dict[str, Any]:
     ) as error:
         raise damaged(where, str(error) or type(error).__name__) from error
     return account.meta()
+
+
+def _whole_directory(path: Path, archive: zipfile.ZipFile) -> None:
+    """As many members must stand in the central directory as the record at its end says; zipfile does not ask.
+
+    Source: APPNOTE.TXT 4.3.16 (total number of entries, 0xFFFF where ZIP64 tells it); more are counted from 0 again.
+
+    Raises:
+        zipfile.BadZipFile: there are others.
+    """
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 22 - len(archive.comment)))
+        record = file.read(12)
+    said = int.from_bytes(record[10:12], "little")
+    if record.startswith(b"PK\5\6") and said not in (0xFFFF, len(archive.infolist()) & 0xFFFF):
+        raise zipfile.BadZipFile("its directory names fewer members than it says")
 
 
 def _no_overlap(archive: zipfile.ZipFile, account: _Account) -> None:

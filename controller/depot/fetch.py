@@ -30,14 +30,20 @@ def fetch(url: str, digest: str, depot: Depot) -> Item:
     A part that an earlier, broken download left is gone on with. Two that fetch the same at once do not share one.
 
     Args:
-        url: https, http or file; user and password in it are sent and never shown.
+        url: https or http; user and password in it are sent and never shown.
         digest: what its content must be.
         depot: where it goes.
 
     Raises:
-        DepotError: it cannot be had, is something else, or the disk is full.
+        DepotError: it cannot be had, is something else, is no address of the web, or the disk is full.
     """
     shown = shown_url(url)
+    if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+        raise DepotError(
+            Text("bukan alamat https atau http", "not an https or http address"),
+            where=shown,
+            hint=Text("pakai file: untuk berkas di samping playbook", "use file: for a file beside the playbook"),
+        )
     folder = depot.path / "parts"
     shared = folder / f"{digest}.download"
     mine = folder / f"{digest}.{os.getpid()}-{time.monotonic_ns()}.download"
@@ -140,7 +146,7 @@ def _once(url: str, target: Path, have: int) -> None:
         headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode("ascii")
         host = parts.netloc.rsplit("@", 1)[1]
         url = urllib.parse.urlunsplit(parts._replace(netloc=host))
-    request = urllib.request.Request(url, headers=headers)  # noqa: S310 - the playbook's check allows https, http, file
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310 - the playbook's check allows https and http
     with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
         resumed = have > 0 and getattr(answer, "status", None) == 206
         with target.open("ab" if resumed else "wb") as file:

@@ -25,8 +25,9 @@ _MAGIC = (
     (b"#!", "script"),
 )
 _ENDINGS = {
-    ".deb": "deb", ".zip": "zip", ".rpm": "rpm", ".msi": "msi", ".exe": "pe", ".tar": "tar", ".tgz": "tar",
-    ".tbz2": "tar", ".txz": "tar", ".tar.gz": "tar", ".tar.bz2": "tar", ".tar.xz": "tar", ".tar.zst": "tar",
+    ".deb": "deb", ".zip": "zip", ".rpm": "rpm", ".msi": "msi", ".mst": "mst", ".exe": "pe", ".tar": "tar",
+    ".tgz": "tar", ".tbz2": "tar", ".txz": "tar", ".tar.gz": "tar", ".tar.bz2": "tar", ".tar.xz": "tar",
+    ".tar.zst": "tar",
 }  # fmt: skip
 
 
@@ -35,9 +36,10 @@ class Inspection:
     """What was found in an installer."""
 
     format: str
-    """``deb``, ``zip``, ``tar``, ``msi``, ``pe``, ``elf``, ``script``, ``rpm`` or ``other``."""
+    """``deb``, ``zip``, ``tar``, ``msi``, ``mst``, ``pe``, ``elf``, ``script``, ``rpm`` or ``other``."""
     meta: Mapping[str, Any] = field(default_factory=dict)
-    """Of a deb: the control data. Of an archive: ``unpacked_size_bytes``, ``files``, ``top``. Plain JSON."""
+    """Of a deb: the control data. Of an archive: ``unpacked_size_bytes``, ``files``, ``top``. Of a msi and a pe:
+    product, version, architecture … (``controller.depot.msi``, ``controller.depot.pe``). Plain JSON."""
 
 
 def inspect(path: Path, *, name: str | None = None, where: str | None = None) -> Inspection:
@@ -67,7 +69,7 @@ def inspect(path: Path, *, name: str | None = None, where: str | None = None) ->
         kind = "tar"
     said = _said(name)
     if kind == "msi" and said != "msi":
-        kind = "other"  # a compound file is also what old office documents are
+        kind = "mst" if said == "mst" else "other"  # a compound file is also what old office documents are
     if said == "tar" and kind == "other":
         kind = "tar"  # a tar of the oldest kind has no magic; reading it decides
     if said is not None and said != kind:
@@ -83,6 +85,14 @@ def inspect(path: Path, *, name: str | None = None, where: str | None = None) ->
         from controller.depot.deb import read_deb
 
         return Inspection("deb", read_deb(path, where))
+    if kind == "msi":
+        from controller.depot.msi import read_msi
+
+        return Inspection("msi", read_msi(path, where))
+    if kind == "pe":
+        from controller.depot.pe import read_pe
+
+        return Inspection("pe", read_pe(path, where))
     if kind == "zip":
         from controller.depot.archives import read_zip
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from controller.depot import windows
 from controller.depot.store import Depot, Item
 from controller.errors import DepotError, InputError, PlaybookError, Problem
 from controller.playbook import Payload, Playbook
@@ -33,13 +34,22 @@ def take_in(playbook: Playbook, depot: Depot) -> Playbook:
         try:
             items[name] = _item(playbook, payload, depot)
         except InputError as error:
-            problems += error.problems
+            problems += [_placed(playbook, payload, problem) for problem in error.problems]
     if problems:
         raise DepotError.of(problems)
-    problems = [*_kinds(playbook, items), *_versions(playbook, items)]
+    problems = [*_kinds(playbook, items), *_versions(playbook, items), *windows.disagreements(playbook, items)]
     if problems:
         raise PlaybookError.of(problems)
     return dataclasses.replace(playbook, inspected={n: item.payload() for n, item in items.items()})
+
+
+def _placed(playbook: Playbook, payload: Payload, problem: Problem) -> Problem:
+    """What the depot says of a file or an address, with the line of the playbook that asks for it."""
+    where = playbook.where(f"payloads/{payload.name}")
+    if problem.where == where:
+        return problem
+    what = Text(f"{problem.where}: {problem.what.id}", f"{problem.where}: {problem.what.en}")
+    return Problem(where, what if problem.where else problem.what, problem.hint)
 
 
 def _item(playbook: Playbook, payload: Payload, depot: Depot) -> Item:
@@ -54,6 +64,18 @@ def _item(playbook: Playbook, payload: Payload, depot: Depot) -> Item:
         from controller.depot.fetch import fetch
 
         return fetch(payload.url, payload.digest, depot)
+    if depot.is_damaged(payload.digest):
+        raise DepotError(
+            Text(
+                f"payload '{payload.name}' ({payload.file}) rusak di gudang dan tidak ada di samping playbook",
+                f"the payload '{payload.name}' ({payload.file}) is damaged in the depot and not beside the playbook",
+            ),
+            where=playbook.where(f"payloads/{payload.name}"),
+            hint=Text(
+                f"taruh berkas aslinya di {playbook.folder}, atau {depot.mending(payload.digest).id}",
+                f"put the original file into {playbook.folder}, or {depot.mending(payload.digest).en}",
+            ),
+        )
     raise DepotError(
         Text(
             f"payload '{payload.name}' ({payload.file}) tidak ada di samping playbook maupun di gudang",

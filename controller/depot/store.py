@@ -2,12 +2,14 @@
 
 An item appears whole or not at all: it is written beside its place, synced, and renamed. Two that add the same file at
 once end with the same item. What a source file's digest is stays known by its size, time and inode, so that a second
-run reads no installer; the computer that installs it verifies the digest anyway.
+run reads no installer; the computer that installs it verifies the digest anyway. ``item.json`` notes when ``content``
+was last touched: what was touched since is hashed again before it counts as the item.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -20,13 +22,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from controller.depot.inspect import Inspection, inspect
-from controller.errors import DepotError, Problem
+from controller.errors import FULL, DepotError, PasangError, Problem, disk_full
 from controller.text import Text
 
 CHUNK_BYTES = 1024 * 1024
 LEFTOVER_S = 24 * 3600.0
 """Age from which an unfinished part is rubbish of a process that died."""
-INSPECTION = 1
+INSPECTION = 3
 """Version of what ``inspect`` finds; items inspected by another are inspected again."""
 
 
@@ -60,6 +62,8 @@ class Depot:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._hashed: dict[str, list[int]] = {}
+        """Of items that were touched and are what they were: the traces, for a depot that cannot be written."""
 
     def add(self, file: Path, expected_digest: str | None = None, *, name: str | None = None) -> Item:
         """Take a file in: copied, hashed on the way, inspected, synced.
@@ -93,7 +97,7 @@ class Depot:
                 hint=Text("taruh di samping playbook atau di jalur ini", "put it beside the playbook or at this path"),
             ) from error
         except OSError as error:
-            raise _disk(error, self.path if error.errno in (27, 28, 30, 122) else file) from error
+            raise _disk(error, self.path if error.errno in (errno.EFBIG, errno.EROFS) else file) from error
         self._remember(file, before, digest)
         return item
 
@@ -104,6 +108,12 @@ class Depot:
             DepotError: it is not here.
         """
         item = self.find(digest)
+        if item is None and self.is_damaged(digest):
+            raise DepotError(
+                Text(f"{digest[:12]}… rusak di gudang", f"{digest[:12]}… is damaged in the depot"),
+                where=str(self.path),
+                hint=self.mending(digest),
+            )
         if item is None:
             raise DepotError(
                 Text(f"{digest[:12]}… tidak ada di gudang", f"{digest[:12]}… is not in the depot"),
@@ -119,9 +129,16 @@ class Depot:
         folder = self.path / digest
         try:
             kept = json.loads((folder / "item.json").read_text(encoding="utf-8"))
-            size_bytes = (folder / "content").stat().st_size
+            touched = _touched(folder / "content")
+            size_bytes = touched[0]
             if kept["size_bytes"] != size_bytes:
                 return None
+            if touched not in (kept.get("touched"), self._hashed.get(digest)):
+                if _hash(folder / "content") != digest:
+                    return None
+                kept["touched"] = self._hashed[digest] = touched
+                with contextlib.suppress(OSError):  # of others, to read alone: hashed again by the next command
+                    _write(folder / "item.json", kept)
             if kept["inspected"] != INSPECTION:
                 found = inspect(folder / "content", name=kept["file"])
                 kept |= {"format": found.format, "meta": dict(found.meta), "inspected": INSPECTION}
@@ -130,6 +147,18 @@ class Depot:
             return Item(digest, size_bytes, kept["file"], folder / "content", inspection, kept["added_at"])
         except (OSError, ValueError, KeyError, TypeError, DepotError):
             return None
+
+    def is_damaged(self, digest: str) -> bool:
+        """Whether something stands in the place of an item that is not the item."""
+        return (self.path / digest / "content").exists() and self.find(digest) is None
+
+    def mending(self, digest: str) -> Text:
+        """What to do about an item that is damaged."""
+        folder = self.path / digest
+        return Text(
+            f"lihat `pasang depot verify`; hapus folder {folder}, lalu tambahkan lagi berkas aslinya",
+            f"see `pasang depot verify`; delete the folder {folder}, then add the original file again",
+        )
 
     def items(self) -> list[Item]:
         """Every item, by name and digest."""
@@ -156,21 +185,21 @@ class Depot:
                 f"hapus folder {path.parent}, lalu tambahkan lagi berkas aslinya",
                 f"delete the folder {path.parent}, then add the original file again",
             )
-            if self.find(digest) is None:
-                what = Text(f"{digest[:12]}… tidak utuh", f"{digest[:12]}… is not whole")
-                problems.append(Problem(str(path), what, hint))
-                continue
             try:
-                with path.open("rb") as content:
-                    found = hashlib.file_digest(content, "sha256").hexdigest()
+                found = _hash(path)
+            except FileNotFoundError:
+                found = ""
             except OSError as error:
                 reason = error.strerror or ""
                 problems.append(
                     Problem(str(path), Text(f"tidak dapat dibaca: {reason}", f"cannot be read: {reason}"), hint)
                 )
                 continue
-            if found != digest:
+            if found and found != digest:
                 what = Text(f"isinya berubah: kini {found}", f"its content has changed: it is now {found}")
+                problems.append(Problem(str(path), what, hint))
+            elif self.find(digest) is None:
+                what = Text(f"{digest[:12]}… tidak utuh", f"{digest[:12]}… is not whole")
                 problems.append(Problem(str(path), what, hint))
         return problems
 
@@ -225,6 +254,7 @@ class Depot:
             "size_bytes": size_bytes,
             "added_at": round(time.time(), 3),
             "inspected": INSPECTION,
+            "touched": _touched(part / "content"),
             **asdict(found),
         }
         _write(part / "item.json", kept)
@@ -252,6 +282,17 @@ class Depot:
                     shutil.rmtree(entry.path, ignore_errors=True)
                     with contextlib.suppress(OSError):
                         Path(entry.path).unlink(missing_ok=True)
+
+
+def _touched(path: Path) -> list[int]:
+    """What a file cannot be changed without changing: its size and the times of its content and its inode."""
+    found = path.stat()
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns]
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _copy(source: BinaryIO, target: BinaryIO) -> str:
@@ -301,7 +342,9 @@ def _expect(where: str, expected: str | None, found: str) -> None:
         )
 
 
-def _disk(error: OSError, where: Path) -> DepotError:
+def _disk(error: OSError, where: Path) -> PasangError:
+    if error.errno in FULL:
+        return disk_full(error)
     reason = error.strerror or type(error).__name__
     return DepotError(
         Text(f"tidak dapat disimpan atau dibaca: {reason}", f"cannot be kept or read: {reason}"),

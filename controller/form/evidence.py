@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, tzinfo
 
 from controller import sop
 from controller.form import wording
+from controller.form.model import Notice
 from controller.form.timeline import Event, text_of, whole_of
-from controller.text import Text
+from controller.text import Text, joined, same
 
 LINE_LIMIT = 400
 """Characters of one line; an answer of a program that is longer is cut, the record keeps it."""
@@ -31,10 +33,6 @@ def _cut(line: str) -> str:
     return line if len(line) <= LINE_LIMIT else line[: LINE_LIMIT - 1] + "…"
 
 
-def _joined(*parts: str) -> str:
-    return ", ".join(part for part in parts if part)
-
-
 def _because(line: Text, reason: object) -> Text:
     said = text_of(reason)
     return Text(f"{line.id}: {said.id}", f"{line.en}: {said.en}") if said else line
@@ -42,11 +40,18 @@ def _because(line: Text, reason: object) -> Text:
 
 def _payload(event: Event) -> Text:
     size = wording.size(whole_of(event.get("size_bytes")) or 0)
-    digest = str(event.get("digest", ""))
-    product = product_of(event.get("meta"))
+    file, product = str(event.get("file") or event.get("name", "")), product_of(event.get("meta"))
+    return joined([same(file), same(product), size, same(f"SHA-256 {str(event.get('digest', ''))[:16]}…")])
+
+
+def _connected(event: Event) -> Text | None:
+    """What a way has not been proved on is said; of the others there is nothing to say."""
+    if event.get("proof") != "wine":
+        return None
+    way = str(event.get("transport", ""))
     return Text(
-        _joined(str(event.get("file") or event.get("name", "")), product, size.id, f"SHA-256 {digest[:16]}…"),
-        _joined(str(event.get("file") or event.get("name", "")), product, size.en, f"SHA-256 {digest[:16]}…"),
+        f"dijangkau lewat {way}, yang baru diuji pada Windows tiruan (Wine)",
+        f"reached by {way}, which has been tested on stand-ins for Windows (Wine) only",
     )
 
 
@@ -54,28 +59,34 @@ def product_of(meta: object) -> str:
     """Name and version that were read out of an installer; empty where it has none."""
     if not isinstance(meta, dict):
         return ""
-    return " ".join(str(meta[key]) for key in ("package", "version") if meta.get(key))
+    return " ".join(str(meta[key]) for key in ("package", "product", "version") if meta.get(key))
 
 
 def _location(event: Event) -> Text:
     value = str(event.get("location", ""))
-    place = sop.Location(value).printed if value in set(sop.Location) else Text(value, value)
+    place = sop.Location(value).printed if value in set(sop.Location) else same(value)
     by = str(event.get("by") or "inventory")
     if by == "inventory":
         return Text(f"{place.id}, menurut inventaris", f"{place.en}, by the inventory")
     return Text(f"{place.id}, ditentukan oleh {by}", f"{place.en}, decided by {by}")
 
 
-def _notice(event: Event) -> Text:
-    schedule = str(event.get("schedule", ""))
-    when = Text(wording.moment(schedule, wording.WIB, "id"), wording.moment(schedule, wording.WIB, "en"))
-    owner = str(event.get("owner") or "")
-    recorded = event.get("channel") == "recorded"
-    how_id = "dicatat" if recorded else f"dikirim melalui {event.get('channel')}"
-    how_en = "recorded" if recorded else f"sent by {event.get('channel')}"
-    return Text(
-        _joined(f"jadwal {when.id}", f"pemberitahuan {how_id}", f"untuk {owner}" if owner else ""),
-        _joined(f"schedule {when.en}", f"notice {how_en}", f"for {owner}" if owner else ""),
+def notice_of(event: Event) -> Notice:
+    """What a record says of the notice of step 3."""
+    return Notice(*(str(event.get(name) or "") for name in ("schedule", "channel", "owner")))
+
+
+def notice_line(notice: Notice, zone: tzinfo) -> Text:
+    """The notice of step 3 on the clock of a time zone."""
+    when = wording.moment(notice.schedule, zone)
+    by, owner = notice.channel, same(notice.owner)
+    how = Text("dicatat", "recorded") if by == "recorded" else Text(f"dikirim melalui {by}", f"sent by {by}")
+    return joined(
+        [
+            Text(f"jadwal {when.id}", f"schedule {when.en}"),
+            Text(f"pemberitahuan {how.id}", f"notice {how.en}"),
+            Text(f"untuk {owner.id}", f"for {owner.en}") if notice.owner else owner,
+        ]
     )
 
 
@@ -83,10 +94,13 @@ def _facts(event: Event) -> Text:
     system = " ".join(str(event[key]) for key in ("distribution", "version", "arch") if event.get(key))
     system = system or str(event.get("os", ""))
     cpu, ram = whole_of(event.get("cpu_count")), whole_of(event.get("ram_bytes"))
-    memory = wording.size(ram) if ram else Text("", "")
-    return Text(
-        _joined(system, f"{cpu} CPU" if cpu else "", f"RAM {memory.id}" if ram else ""),
-        _joined(system, f"{cpu} CPU" if cpu else "", f"{memory.en} RAM" if ram else ""),
+    memory = wording.size(ram or 0)
+    return joined(
+        [
+            same(system),
+            same(f"{cpu} CPU" if cpu else ""),
+            Text(f"RAM {memory.id}", f"{memory.en} RAM") if ram else same(""),
+        ]
     )
 
 
@@ -98,15 +112,18 @@ def _variant(event: Event) -> Text | None:
 
 def _measured(event: Event, words: dict[str, Text]) -> Text:
     """``title: found (needed …) — verdict``, for requirements and probes alike."""
-    title = text_of(event.get("title")) or Text(str(event.get("kind", "")), str(event.get("kind", "")))
+    title = text_of(event.get("title")) or same(str(event.get("kind", "")))
     verdict = wording.word(words, event.get("verdict"))
-    needed, found = str(event.get("needed") or ""), str(event.get("found") or "")
-    values_id = _joined(f"perlu {needed}" if needed else "", f"ada {found}" if found else "")
-    values_en = _joined(f"needed {needed}" if needed else "", f"found {found}" if found else "")
-    line = Text(
-        f"{title.id} — {verdict.id}" + (f" ({values_id})" if values_id else ""),
-        f"{title.en} — {verdict.en}" + (f" ({values_en})" if values_en else ""),
+    needed, found = text_of(event.get("needed")), text_of(event.get("found"))
+    values = joined(
+        [
+            *([Text(f"perlu {needed.id}", f"needed {needed.en}")] if needed else []),
+            *([Text(f"ada {found.id}", f"found {found.en}")] if found else []),
+        ]
     )
+    line = joined([title, verdict], " — ")
+    if values.id:
+        line = Text(f"{line.id} ({values.id})", f"{line.en} ({values.en})")
     return _because(line, event.get("reason"))
 
 
@@ -164,19 +181,27 @@ def _loop(event: Event) -> Text:
 
 
 def _decision(event: Event) -> Text:
-    configure = event.get("configure")
-    if configure is None:
-        line = Text("menunggu keputusan Staf TI", "waiting for a decision of IT staff")
-    else:
-        line = (
-            Text("perlu dikonfigurasi", "to be configured")
-            if configure
-            else Text("tidak perlu dikonfigurasi", "nothing to configure")
-        )
-        by = str(event.get("by") or "")
-        if by and by != "playbook":
-            line = Text(f"{line.id}, diputuskan oleh {by}", f"{line.en}, decided by {by}")
+    line = wording.decision(event.get("configure"), event.get("keep"))
+    by = wording.decider(str(event.get("by") or "")) if event.get("configure") is not None else None
+    if by:
+        line = Text(f"{line.id}, diputuskan oleh {by.id}", f"{line.en}, decided by {by.en}")
     return _because(line, event.get("reason"))
+
+
+def _reboot(event: Event) -> Text | None:
+    """What is on the disk around a reboot: that it is due, that it is proved, or why it did not happen."""
+    at = wording.moment(str(event["at"]), UTC)
+    match event.get("state"):
+        case "due":
+            return _because(Text("perlu dinyalakan ulang", "a reboot is due"), event.get("cause"))
+        case "begun":
+            return Text(f"dinyalakan ulang {at.id}", f"rebooted {at.en}")
+        case "failed":
+            return _because(Text("tidak menyala ulang", "it did not reboot"), event.get("reason"))
+        case "done":
+            boots = f"boot {event.get('former')} → {event.get('boot')}"
+            return Text(f"kembali {at.id}; {boots}", f"back {at.en}; {boots}")
+    return None
 
 
 def _rollback(event: Event) -> Text:
@@ -190,7 +215,8 @@ def _rollback(event: Event) -> Text:
 _MAKERS: dict[str, tuple[int, Callable[[Event], Text | None]]] = {
     "payload_inspected": (1, _payload),
     "location_chosen": (2, _location),
-    "notice": (3, _notice),
+    "notice": (3, lambda event: notice_line(notice_of(event), UTC)),  # the record has no office, and no other clock
+    "connected": (4, _connected),
     "facts": (4, _facts),
     "variant_chosen": (4, _variant),
     "requirement": (4, _requirement),
@@ -199,6 +225,7 @@ _MAKERS: dict[str, tuple[int, Callable[[Event], Text | None]]] = {
     "removed": (8, _removed),
     "snapshot": (5, _snapshot),
     "probe": (7, lambda event: _measured(event, wording.VERDICTS)),
+    "reboot": (5, _reboot),
     "loop": (7, _loop),
     "decision": (9, _decision),
     "decided": (9, _decision),

@@ -13,10 +13,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from controller.form.model import Arc, Change, Form, Requirement, Row, Signature, Test
+from controller.form.model import (
+    SPEAKS_FOR_ITSELF,
+    Arc,
+    Change,
+    Form,
+    Requirement,
+    Row,
+    Signature,
+    StoppedProgram,
+    Test,
+)
 from controller.text import Text
 
 FORMAT = 1
@@ -55,11 +65,15 @@ def record_of(form: Form) -> dict[str, Any]:
         "arcs": [_arc(arc) for arc in form.arcs],
         "facts": dict(form.facts),
         "payloads": [vars(payload) for payload in form.payloads],
-        "requirements": [_requirement(requirement) for requirement in form.requirements],
-        "tests": [_test(test) for test in form.tests],
+        "requirements": [_measured(requirement) for requirement in form.requirements],
+        "tests": [_measured(test) for test in form.tests],
         "changes": [_change(change) for change in form.changes],
-        "decision": {**vars(form.decision), "reason": _text(form.decision.reason)} if form.decision else None,
+        "decision": _decision(form),
         "rollback": _rollback(form),
+        **({"reboots": [vars(reboot) for reboot in form.reboots]} if form.reboots else {}),
+        # Only where there is something to say: the digest of the forms signed before these parts were known holds.
+        **({"stop": vars(form.stop)} if form.stop else {}),
+        **({"stopped": [_stopped(program) for program in form.stopped]} if form.stopped else {}),
         "others": [dict(event) for event in form.others],
     }
 
@@ -121,7 +135,15 @@ def signature_of(signature: Signature) -> dict[str, Any]:
         "key": signature.key,
         "digest": signature.digest,
         "signature": signature.signature,
+        **({"earlier": signature.earlier} if signature.earlier else {}),
     }
+
+
+def digest_of_signatures(signatures: Sequence[Signature]) -> str:
+    """What a later signature covers of those before it, in their order; empty where there are none."""
+    if not signatures:
+        return ""
+    return hashlib.sha256(canonical([signature_of(one) for one in signatures]).encode("utf-8")).hexdigest()
 
 
 def _text(value: Text | None) -> dict[str, str] | None:
@@ -153,16 +175,41 @@ def _arc(arc: Arc) -> dict[str, Any]:
     return {**vars(arc), "reasons": [reason.as_json() for reason in arc.reasons]}
 
 
-def _requirement(requirement: Requirement) -> dict[str, Any]:
-    return {**vars(requirement), "title": requirement.title.as_json(), "reason": _text(requirement.reason)}
+def _measured(measured: Requirement | Test) -> dict[str, Any]:
+    return {
+        **vars(measured),
+        "title": measured.title.as_json(),
+        "needed": _value(measured.needed),
+        "found": _value(measured.found),
+        "reason": _text(measured.reason),
+    }
 
 
-def _test(test: Test) -> dict[str, Any]:
-    return {**vars(test), "title": test.title.as_json(), "reason": _text(test.reason)}
+def _value(value: Text) -> str | dict[str, str]:
+    """A plain string where both languages write it alike."""
+    return value.id if value.id == value.en else value.as_json()
 
 
 def _change(change: Change) -> dict[str, Any]:
-    return {**vars(change), "title": change.title.as_json(), "reason": _text(change.reason)}
+    return {
+        **vars(change),
+        "title": change.title.as_json(),
+        "reason": _text(change.reason),
+        "evidence": "\n".join(v.en if name in SPEAKS_FOR_ITSELF else f"{name}: {v.en}" for name, v in change.evidence),
+    }
+
+
+def _decision(form: Form) -> dict[str, Any] | None:
+    if form.decision is None:
+        return None
+    said = {**vars(form.decision), "reason": _text(form.decision.reason)}
+    if form.decision.keep is None:
+        del said["keep"]  # a person's, or the playbook's
+    return said
+
+
+def _stopped(program: StoppedProgram) -> dict[str, Any]:
+    return {**vars(program), "waits": _text(program.waits), "parts": [vars(part) for part in program.parts]}
 
 
 def _rollback(form: Form) -> dict[str, Any] | None:

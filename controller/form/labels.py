@@ -58,6 +58,7 @@ TAKEN_BACK = {
     True: Text("dikembalikan, ada sisa", "taken back, something left behind"),
     False: Text("pengembalian gagal", "taking back failed"),
 }
+REMOVED = Text("dicopot", "removed")
 DONE_SIGNED = Text("selesai, ditandatangani", "done, signed")
 DONE_UNSIGNED = Text("selesai, menunggu tanda tangan", "done, waiting for a signature")
 NOT_REACHED = Text("tidak dijalankan", "not reached")
@@ -65,16 +66,39 @@ NOT_YET = Text("belum", "not yet")
 GOING_ON = Text("sedang berjalan", "going on")
 
 REASON = Text("Sebab", "Reason")
+REMARK = Text("Keterangan", "Remark")
 DECISION = Text("Keputusan", "Decision")
-DECISION_OPEN = Text("menunggu keputusan Staf TI", "waiting for a decision of IT staff")
-CONFIGURE: dict[bool | None, Text] = {
-    True: Text("perlu dikonfigurasi", "to be configured"),
-    False: Text("tidak perlu dikonfigurasi", "nothing to configure"),
-}
+REBOOT = Text("Penyalaan ulang", "Reboot")
+STOPPED = Text("Penghentian", "Stopped")
 ARC = Text("Cabang", "Branch")
 WAY_BACK = Text("Pengembalian", "The way back")
 OTHER = Text("Catatan lain", "Other record")
+EVIDENCE = {
+    "exit_code": Text("kode keluar", "exit code"),
+    "seconds": Text("detik", "seconds"),
+    "found": Text("didapati", "found"),
+    "path": Text("jalur", "path"),
+    "unit": Text("unit", "unit"),
+    "manager": Text("pengelola layanan", "service manager"),
+    "log": Text("catatan", "log"),
+    "active": Text("keadaan", "state"),
+    "result": Text("hasil", "result"),
+    "left": Text("tertinggal", "left"),
+    "changed": Text("diubah", "changed"),
+    "removed": Text("dihapus", "removed"),
+    "release": Text("rilis", "release"),
+    "mode": Text("hak berkas", "mode"),
+    "size_bytes": Text("ukuran (byte)", "size (bytes)"),
+    "interrupted": Text("terputus", "interrupted"),
+}
+"""Names of what a computer answers; others stand as they are."""
 VERBS = {"apply": Text("dikerjakan", "done"), "undo": Text("dibatalkan", "undone")}
+WHY_STOPPED = {
+    "stall": Text("tidak ada kemajuan", "did not get on"),
+    "timeout": Text("terlalu lama", "took too long"),
+    "order": Text("dihentikan petugas", "stopped by a person"),
+    "orphan": Text("masih berjalan sesudah agennya mati", "still at work after its agent had been killed"),
+}
 UNDONE = Text("dikembalikan", "taken back")
 
 TABLES = {
@@ -106,6 +130,14 @@ TABLES = {
         Text("Perubahan", "Change"),
         Text("Tindakan", "Action"),
         Text("Hasil", "Result"),
+    ),
+    "stopped": (
+        Text("Program yang dihentikan, dan prosesnya saat itu", "Programs that were stopped, and their processes then"),
+        Text("Lkh.", "Step"),
+        Text("PID (induk)", "PID (parent)"),
+        Text("Perintah", "Command"),
+        Text("Sejak", "Since"),
+        Text("Menunggu", "Waits in"),
     ),
     "residue": (
         Text("Sisa yang tertinggal (langkah 8)", "Left behind (step 8)"),

@@ -14,6 +14,8 @@ from controller.text import Text
 
 FINISHED = ("installed", "already_installed")
 """Outcomes with which the software can be used, and which are therefore signed."""
+SPEAKS_FOR_ITSELF = ("argv", "output")
+"""Evidence that is shown without its name: a command, and what it wrote."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,17 @@ class Arc:
 
 
 @dataclass(frozen=True)
+class Notice:
+    """Step 3: what the user was told."""
+
+    schedule: str
+    """When the work is to be, RFC 3339."""
+    channel: str
+    """``recorded``, or how it was sent."""
+    owner: str
+
+
+@dataclass(frozen=True)
 class Payload:
     """An installer that was inspected in step 1."""
 
@@ -77,8 +90,8 @@ class Requirement:
 
     kind: str
     title: Text
-    needed: str
-    found: str
+    needed: Text
+    found: Text
     verdict: str
     """``met``, ``not_met`` or ``unknown``."""
     reason: Text | None
@@ -94,8 +107,8 @@ class Test:
     visit: int
     kind: str
     title: Text
-    needed: str
-    found: str
+    needed: Text
+    found: Text
     verdict: str
     """``passed``, ``failed`` or ``unknown``."""
     attempts: int | None
@@ -117,8 +130,8 @@ class Change:
     """``changed``, ``unchanged``, ``failed``, or ``unknown``: begun, and nothing is known of its end."""
     reason: Text | None
     seconds: float | None
-    evidence: str
-    """What the computer answered, in short; may be empty."""
+    evidence: tuple[tuple[str, Text], ...]
+    """What the computer answered, in short: names and values; may be empty."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +152,31 @@ class Rollback:
     restored: str | None
     """The version that was put back."""
     reason: Text | None
+    """Why it is not clean; where it is, why that says less than usual: the software was not ours."""
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether what was removed had been installed by somebody else, so that nobody knows what was there before."""
+        return self.verdict == "clean" and self.reason is not None
+
+
+@dataclass(frozen=True)
+class Reboot:
+    """A reboot that was wanted in the middle of a run, or still is after it."""
+
+    step: int
+    state: str
+    """``due``, ``begun``, ``failed``, ``done``; ``pending``: the computer waits for one after the run."""
+    cause: str
+    """What the computer waited for; empty where the playbook wanted the reboot in any case."""
+    former: str = ""
+    """The boot id before it."""
+    boot: str = ""
+    """That after it, which proves it."""
+    by: str = ""
+    """``agent``, or ``other``: somebody else was faster."""
+    began_at: str | None = None
+    back_at: str | None = None
 
 
 @dataclass(frozen=True)
@@ -149,6 +187,52 @@ class Decision:
     by: str
     reason: Text | None
     at: str | None
+    keep: bool | None = None
+    """Whether the software stays, where the agent decided alone (also in another step); else None."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A person's order to stop."""
+
+    by: str
+    at: str
+    step: int | None
+    """Which was stopped by it; None where nothing was left to stop: the way back had begun, or the end was near."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One process of a program that was stopped, as it stood then."""
+
+    pid: int | None
+    parent: int | None
+    command: str
+    state: str
+    """The kernel's letter."""
+    waits_in: str
+    """The call and its file, or the place in the kernel; may be empty."""
+    unit: str
+    """The service that it is of, where that was waited for; else empty."""
+    began: str | None
+
+
+@dataclass(frozen=True)
+class StoppedProgram:
+    """A program that did not get on, took too long, or was at work when a person wanted it stopped."""
+
+    step: int
+    command: str
+    why: str
+    """``stall``, ``timeout``, ``order``, or ``orphan``: its agent had been killed."""
+    idle_seconds: float | None
+    waits: Text | None
+    """What it seemed to wait for."""
+    asks: tuple[str, ...]
+    """What it asked."""
+    left: tuple[str, ...]
+    """Processes that could not be ended."""
+    parts: tuple[Part, ...]
 
 
 @dataclass(frozen=True)
@@ -163,6 +247,8 @@ class Signature:
     digest: str
     signature: str
     """Base64."""
+    earlier: str = ""
+    """Digest of the signatures that stood there before it; empty where there were none, and in the oldest of them."""
 
 
 @dataclass(frozen=True)
@@ -189,6 +275,7 @@ class Form:
     steps: tuple[Row, ...]
     """All thirteen, in order."""
     arcs: tuple[Arc, ...]
+    notice: Notice | None
     facts: Mapping[str, Any]
     payloads: tuple[Payload, ...]
     requirements: tuple[Requirement, ...]
@@ -196,6 +283,9 @@ class Form:
     changes: tuple[Change, ...]
     decision: Decision | None
     rollback: Rollback | None
+    reboots: tuple[Reboot, ...]
+    stop: Stop | None
+    stopped: tuple[StoppedProgram, ...]
     outcome: str
     reason: Text | None
     others: tuple[Mapping[str, Any], ...]

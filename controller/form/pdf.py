@@ -5,17 +5,17 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from controller.errors import FormError, InputError
-from controller.form import labels, wording
+from controller.form import wording
 from controller.form.annex import Table
 from controller.form.model import Form
 from controller.form.sheet import Sheet, sheet
-from controller.settings import Letterhead
+from controller.settings import WIB, Letterhead
 from controller.text import Language, Text
 
 LOGO_LIMIT_BYTES = 5 * 1024 * 1024
@@ -24,12 +24,16 @@ VALUE_LIMIT = 400
 _ROWS_LIMIT = 400
 """Rows of one table on paper."""
 _LONG_RUN = re.compile(r"[^\s/\-\u200b]{18,}")
-_WIDTHS = {"payloads": (2, 2, 1, 4), "requirements": (4, 2, 3, 2), "tests": (0, 4, 3, 3, 2), "changes": (0, 5, 1, 1)}
+_WIDTHS = {
+    "payloads": (2, 2, 1, 4),
+    "requirements": (4, 2, 3, 2),
+    "tests": (0, 4, 3, 3, 2),
+    "changes": (0, 5, 1, 1),
+    "stopped": (0, 2, 5, 1, 4),
+}
 
 
-def to_pdf(
-    form: Form, language: Language, *, letterhead: Letterhead | None = None, zone: wording.Zone = wording.WIB
-) -> bytes:
+def to_pdf(form: Form, language: Language, *, letterhead: Letterhead | None = None, zone: tzinfo = WIB) -> bytes:
     """The form on paper.
 
     Args:
@@ -47,10 +51,8 @@ def to_pdf(
     worded = sheet(form, language, letterhead=letterhead, zone=zone)
     logo = _logo(worded.letterhead.logo)
     template = resources.files("controller.form").joinpath("form.typ").read_bytes()
-    content = _content(worded, form, language, logo)
-    moment = wording.local(form.ended_at or form.opened_at, zone) or datetime(2000, 1, 1, tzinfo=UTC).replace(
-        tzinfo=None
-    )
+    moment = wording.local(form.ended_at or form.opened_at, zone) or datetime(2000, 1, 1, tzinfo=UTC)
+    content = _content(worded, form, logo, moment)
     try:
         return bytes(
             typst.compile(
@@ -58,7 +60,7 @@ def to_pdf(
                 sys_inputs={"sheet": json.dumps(content, ensure_ascii=True)},
                 ignore_system_fonts=True,
                 format="pdf",
-                timestamp=int(moment.replace(tzinfo=UTC).timestamp()),
+                timestamp=int(moment.timestamp()),
             )
         )
     except typst.TypstError as error:
@@ -71,7 +73,7 @@ def to_pdf(
         ) from error
 
 
-def _content(worded: Sheet, form: Form, language: Language, logo: bytes | None) -> dict[str, Any]:
+def _content(worded: Sheet, form: Form, logo: bytes | None, moment: datetime) -> dict[str, Any]:
     """The sheet as Typst reads it, with what only paper needs."""
     head = worded.letterhead
     document = [
@@ -81,23 +83,21 @@ def _content(worded: Sheet, form: Form, language: Language, logo: bytes | None) 
         (worded.words["effective"], head.effective_on),
         (worded.words["approved"], head.approved_by),
     ]
-    names = {labels.TABLES[name][0].say(language): name for name in labels.TABLES}
-    moment = wording.local(form.ended_at or form.opened_at, wording.WIB)
     content = dataclasses.asdict(worded)
     content |= {
         "host": form.host,
         "caption": worded.fields[0][0],
         "fields": worded.fields[1:],
         "document": [pair for pair in document if pair[1]],
-        "tables": [_table(table, names[table.title]) for table in worded.tables],
+        "tables": [_table(table) for table in worded.tables],
         "logo": None if logo is None else list(logo),  # by value: Typst reads no file
-        "date": [moment.year, moment.month, moment.day] if moment else None,
+        "date": [moment.year, moment.month, moment.day],
     }
     printable: dict[str, Any] = _printable(content)
     return printable
 
 
-def _table(table: Table, name: str) -> dict[str, Any]:
+def _table(table: Table) -> dict[str, Any]:
     left_out = len(table.rows) - _ROWS_LIMIT
     rows, tones = list(table.rows[:_ROWS_LIMIT]), list(table.tones[:_ROWS_LIMIT])
     if left_out > 0:
@@ -108,8 +108,8 @@ def _table(table: Table, name: str) -> dict[str, Any]:
         "heads": table.heads,
         "rows": rows,
         "tones": tones,
-        "widths": _WIDTHS.get(name, (1,) * len(table.heads)),
-        "mono": len(table.heads) - 1 if name == "payloads" else -1,
+        "widths": _WIDTHS.get(table.name, (1,) * len(table.heads)),
+        "mono": len(table.heads) - 1 if table.name == "payloads" else -1,
     }
 
 

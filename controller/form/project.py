@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from controller import sop
 from controller.errors import FormError
 from controller.form import steps
-from controller.form.evidence import product_of
+from controller.form.answers import answers, stopped_programs
+from controller.form.evidence import notice_of, product_of
 from controller.form.model import (
     Change,
     Decision,
     Form,
     Payload,
+    Reboot,
     Requirement,
     Residue,
     Rollback,
     Signature,
+    Stop,
     Test,
 )
 from controller.form.timeline import Event, Timeline, number_of, text_of, timeline, whole_of
-from controller.text import Text
+from controller.records.record import OPEN_OUTCOMES
+from controller.text import Text, same
 
-_OPEN_OUTCOMES = ("running", "awaiting_decision")
 # fmt: off
 _KNOWN_TYPES = frozenset((
     "run_opened", "form_opened", "step_started", "step_ended", "payload_inspected", "location_chosen", "notice",
-    "connected", "pushed", "line_lost", "resumed", "decided", "signed", "host_ended", "run_ended", "agent_started",
-    "facts", "variant_chosen", "requirement", "detected", "intent", "effect", "probe", "snapshot", "loop", "decision",
-    "rollback", "removed", "waiting", "detached",
+    "connected", "pushed", "line_lost", "held", "resumed", "decided", "signed", "host_ended", "run_ended",
+    "agent_started", "facts", "variant_chosen", "requirement", "detected", "intent", "effect", "probe", "snapshot",
+    "loop", "decision", "rollback", "removed", "waiting", "detached", "reboot", "stop_asked", "stopped", "orphan",
 ))
 # fmt: on
 
@@ -51,6 +55,7 @@ def project(events: Iterable[Mapping[str, Any]]) -> Form:
     everything = (*(e for e in line.controller if e["type"] != "signed"), *joined)
     decision = _decision(line)
     facts = line.last("facts") or {}
+    notice = line.last("notice")
     software = opened.get("software")
     return Form(
         number=str(opened.get("number") or opened.get("form", "")),
@@ -71,6 +76,7 @@ def project(events: Iterable[Mapping[str, Any]]) -> Form:
         ended_at=ended_at,
         steps=steps.rows(everything, location=location, outcome=outcome, is_over=is_over),
         arcs=steps.arcs(everything, decision=decision, location=location),
+        notice=notice_of(notice) if notice else None,
         facts=_own_fields(facts),
         payloads=tuple(_payload(event) for event in line.of_type("payload_inspected")),
         requirements=tuple(_requirement(event) for event in line.of_type("requirement")),
@@ -78,6 +84,9 @@ def project(events: Iterable[Mapping[str, Any]]) -> Form:
         changes=_changes(joined),
         decision=decision,
         rollback=_rollback(line),
+        reboots=_reboots(line),
+        stop=_stop(line),
+        stopped=stopped_programs(joined),
         outcome=outcome,
         reason=reason,
         others=tuple(dict(event) for event in everything if event["type"] not in _KNOWN_TYPES),
@@ -112,12 +121,12 @@ def _outcome(line: Timeline) -> tuple[str, Text | None, bool, str | None]:
     last = ended[-1] if ended else None
     own = line.agent[-1] if line.agent else None
     is_told = own is not None and own["type"] in ("run_ended", "waiting")
-    if is_told and (last is None or last.get("outcome") in (*_OPEN_OUTCOMES, "unreachable")):
+    if is_told and (last is None or last.get("outcome") in (*OPEN_OUTCOMES, "unreachable")):
         last = own
     if last is None:
         return "running", None, False, None
     outcome = str(last.get("outcome") or "running")
-    is_over = outcome not in _OPEN_OUTCOMES
+    is_over = outcome not in OPEN_OUTCOMES
     return outcome, text_of(last.get("reason")), is_over, last["at"] if is_over else None
 
 
@@ -148,36 +157,15 @@ def _changes(joined: tuple[Event, ...]) -> tuple[Change, ...]:
             effect=whole_of(event.get("effect")),
             kind=str(event.get("kind") or ""),
             verb=str(event.get("verb") or ("undo" if event["type"] == "removed" else "apply")),
-            title=text_of(event.get("title")) or Text(str(event.get("kind") or "?"), str(event.get("kind") or "?")),
+            title=text_of(event.get("title")) or same(str(event.get("kind") or "?")),
             result=str(event.get("result") or ("changed" if event["type"] == "removed" else "unknown")),
             reason=text_of(event.get("reason")),
             seconds=number_of(event.get("seconds")),
-            evidence=_answer(event.get("evidence")),
+            evidence=tuple(answers(event.get("evidence"))),
         )
         for event in joined
         if event["type"] in ("effect", "removed")
     )
-
-
-def _answer(evidence: object) -> str:
-    """What the computer answered, on one line each: the command, its exit code, the end of its output."""
-    if not isinstance(evidence, Mapping):
-        return ""
-    lines: list[str] = []
-    for name, value in evidence.items():
-        if value in (None, "", [], {}):
-            continue
-        nested = [value] if isinstance(value, Mapping) else value
-        if isinstance(nested, list) and all(isinstance(item, Mapping) for item in nested):
-            lines.extend(_answer(item) for item in nested)
-            continue
-        if name == "argv" and isinstance(value, list):
-            lines.append("$ " + " ".join(map(str, value)))
-        elif name == "output":
-            lines.append(str(value).rstrip())
-        else:
-            lines.append(f"{name}: {value}")
-    return "\n".join(lines)
 
 
 def _payload(event: Event) -> Payload:
@@ -196,9 +184,9 @@ def _requirement(event: Event) -> Requirement:
     kind = str(event.get("kind") or "")
     return Requirement(
         kind=kind,
-        title=text_of(event.get("title")) or Text(kind, kind),
-        needed=str(event.get("needed") or ""),
-        found=str(event.get("found") or ""),
+        title=text_of(event.get("title")) or same(kind),
+        needed=text_of(event.get("needed")) or same(""),
+        found=text_of(event.get("found")) or same(""),
         verdict=str(event.get("verdict") or "unknown"),
         reason=text_of(event.get("reason")),
     )
@@ -219,9 +207,9 @@ def _tests(agent: tuple[Event, ...]) -> tuple[Test, ...]:
                     step=step,
                     visit=visit.get(step, 1),
                     kind=kind,
-                    title=text_of(event.get("title")) or Text(kind, kind),
-                    needed=str(event.get("needed") or ""),
-                    found=str(event.get("found") or ""),
+                    title=text_of(event.get("title")) or same(kind),
+                    needed=text_of(event.get("needed")) or same(""),
+                    found=text_of(event.get("found")) or same(""),
                     verdict=str(event.get("verdict") or "unknown"),
                     attempts=whole_of(event.get("attempts")),
                     seconds=number_of(event.get("seconds")),
@@ -232,20 +220,52 @@ def _tests(agent: tuple[Event, ...]) -> tuple[Test, ...]:
 
 
 def _decision(line: Timeline) -> Decision | None:
-    """A person's decision stands over what the agent said while it waited for one."""
+    """A person's decision stands over what the agent said while it waited for one, if not over what it did alone."""
     last = line.last("decision")
     decided = line.last("decided")
-    if decided is not None and (last is None or last.get("configure") is None or last.get("by") != "playbook"):
+    is_carried_out = last is not None and last.get("configure") is not None and last.get("by") in ("playbook", "agent")
+    if decided is not None and not is_carried_out:
         last = decided
     if last is None:
         return None
-    configure = last.get("configure")
+    configure, keep = last.get("configure"), last.get("keep")
     return Decision(
         configure=configure if isinstance(configure, bool) else None,
+        keep=keep if isinstance(keep, bool) else None,
         by=str(last.get("by") or ""),
         reason=text_of(last.get("reason")),
         at=last["at"],
     )
+
+
+def _reboots(line: Timeline) -> tuple[Reboot, ...]:
+    """Each reboot that was wanted, as far as it came; last the one that still waits after the run."""
+    found: dict[tuple[object, ...], Reboot] = {}
+    for event in line.of_type("reboot"):
+        key = tuple(event.get(name) for name in ("step", "section", "index", "visit"))
+        state = str(event.get("state") or "due")
+        known = found.get(key) or Reboot(whole_of(event.get("step")) or 5, "due", str(event.get("cause") or ""))
+        former, boot = str(event.get("former") or event.get("boot") or ""), str(event.get("boot") or "")
+        found[key] = replace(known, state=state, former=former)
+        if state == "begun":
+            found[key] = replace(found[key], began_at=event["at"])
+        elif state == "done":
+            found[key] = replace(found[key], boot=boot, by=str(event.get("by") or ""), back_at=event["at"])
+    ended = line.last("run_ended") or {}
+    pending = str(ended.get("pending_reboot") or "")
+    waits = (Reboot(whole_of(ended.get("step")) or 5, "pending", pending),) if pending else ()
+    return (*found.values(), *waits)
+
+
+def _stop(line: Timeline) -> Stop | None:
+    """The first order to stop; that it came too late is seen by the agent not having heeded it."""
+    asked = [event for event in line.controller if event["type"] == "stop_asked"]
+    heeded = line.last("stopped")
+    if not asked and heeded is None:
+        return None
+    by = asked[0].get("by") if asked else heeded and heeded.get("by")
+    at = asked[0]["at"] if asked else heeded and heeded["at"]
+    return Stop(by=str(by or ""), at=str(at), step=whole_of(heeded.get("step")) if heeded else None)
 
 
 def _rollback(line: Timeline) -> Rollback | None:
@@ -277,6 +297,7 @@ def _signature(event: Event) -> Signature:
         key=str(event.get("key") or ""),
         digest=str(event.get("digest") or ""),
         signature=str(event.get("signature") or ""),
+        earlier=str(event.get("earlier") or ""),
     )
 
 

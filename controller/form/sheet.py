@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import tzinfo
 
 from controller import sop
 from controller.form import labels, wording
@@ -11,7 +12,7 @@ from controller.form.json import digest
 from controller.form.keys import fingerprint
 from controller.form.model import Form, Row
 from controller.form.notes import holds, notes_of, remarks_of
-from controller.settings import Letterhead
+from controller.settings import WIB, Letterhead
 from controller.text import Language, Text
 
 _NOTE_LIMIT = 160
@@ -77,9 +78,7 @@ class Sheet:
     """Short captions by name."""
 
 
-def sheet(
-    form: Form, language: Language, *, letterhead: Letterhead | None = None, zone: wording.Zone = wording.WIB
-) -> Sheet:
+def sheet(form: Form, language: Language, *, letterhead: Letterhead | None = None, zone: tzinfo = WIB) -> Sheet:
     """Words the form.
 
     Args:
@@ -95,7 +94,7 @@ def sheet(
 
     boxes = _boxes(form, language, zone)
     signed_at = [signature.at for signature in form.signatures]
-    day = wording.day(min(signed_at), zone, language) if signed_at else ""
+    day = say(wording.day(min(signed_at), zone)) if signed_at else ""
     seconds = [row.seconds for row in form.steps if row.seconds is not None]
     return Sheet(
         language=language,
@@ -112,9 +111,9 @@ def sheet(
             say(wording.duration(sum(seconds))) if seconds else "–",
         ),
         outcome=say(wording.word(wording.OUTCOMES, form.outcome)),
-        tone=outcome_tone(form.outcome),
-        remarks=tuple((say(caption), say(text)) for caption, text in remarks_of(form)),
-        tables=tuple(table for table in tables_of(form, say) if table.rows),
+        tone=wording.tone(form.outcome),
+        remarks=tuple((say(caption), say(text)) for caption, text in remarks_of(form, zone)),
+        tables=tuple(tables_of(form, language, zone)),
         boxes=boxes,
         signed_on=", ".join(part for part in (head.place, day) if part) if day else "",
         digest=digest(form),
@@ -122,18 +121,12 @@ def sheet(
     )
 
 
-def outcome_tone(outcome: str) -> str:
-    """Whether an outcome is good news."""
-    if outcome in ("installed", "already_installed", "verified", "uninstalled", "eligible", "planned"):
-        return "good"
-    return "open" if outcome in ("running", "awaiting_decision", "not_started") else "bad"
-
-
-def _fields(form: Form, language: Language, zone: wording.Zone) -> list[tuple[Text, str]]:
+def _fields(form: Form, language: Language, zone: tzinfo) -> list[tuple[Text, str]]:
     software = " ".join(str(form.software[key]) for key in ("name", "version") if form.software.get(key))
     about = form.software.get("about")
     described = str(about.get(language) or "") if isinstance(about, dict) else ""
-    system = " ".join(str(form.facts[key]) for key in ("distribution", "version", "arch") if form.facts.get(key))
+    known = ("title", "arch") if form.facts.get("title") else ("distribution", "version", "arch")
+    system = " ".join(str(form.facts[key]) for key in known if form.facts.get(key))
     name = form.hostname if form.hostname not in ("", form.host) else ""
     return [
         (labels.NUMBER, form.number),
@@ -145,14 +138,14 @@ def _fields(form: Form, language: Language, zone: wording.Zone) -> list[tuple[Te
         (labels.LOCATION, ", ".join(part for part in (form.location.printed.say(language), form.site) if part)),
         (labels.ASSET_TAG, form.asset_tag),
         (labels.OWNER, form.owner),
-        (labels.OPENED, wording.moment(form.opened_at, zone, language)),
+        (labels.OPENED, wording.moment(form.opened_at, zone).say(language)),
         (labels.BY, form.by),
-        (labels.ENDED, wording.moment(form.ended_at, zone, language)),
+        (labels.ENDED, wording.moment(form.ended_at, zone).say(language)),
         (labels.MODE, "" if form.mode == "install" else wording.word(wording.MODES, form.mode).say(language)),
     ]
 
 
-def _line(row: Row, form: Form, language: Language, zone: wording.Zone) -> Line:
+def _line(row: Row, form: Form, language: Language, zone: tzinfo) -> Line:
     times = [wording.clock(at, zone) for at in (row.started_at, row.ended_at) if at]
     result, tone = _result(row, form)
     visited = f" ({len(row.visits)}×)" if len(row.visits) > 1 else ""
@@ -165,7 +158,7 @@ def _line(row: Row, form: Form, language: Language, zone: wording.Zone) -> Line:
         clock="–".join(dict.fromkeys(times)),
         result=result.say(language) + visited,
         tone=tone,
-        notes=tuple(_short(note.say(language)) for note in notes_of(row, form) if note.id),
+        notes=tuple(_short(note.say(language)) for note in notes_of(row, form, zone) if note.id),
     )
 
 
@@ -179,8 +172,11 @@ def _capital(sentence: str) -> str:
 
 def _result(row: Row, form: Form) -> tuple[Text, str]:
     no = row.step.no
-    if no == 8 and row.visits and form.rollback and form.rollback.verdict != "clean":
-        return labels.TAKEN_BACK[form.rollback.verdict == "residue"], "bad"
+    if no == 8 and row.visits and form.rollback:
+        if form.rollback.is_foreign:
+            return labels.REMOVED, "good"
+        if form.rollback.verdict != "clean":
+            return labels.TAKEN_BACK[form.rollback.verdict == "residue"], "bad"
     if no in (12, 13) and row.result == "ok":
         signed = any(holds(form, signature) for signature in form.signatures)
         return (labels.DONE_SIGNED, "good") if signed else (labels.DONE_UNSIGNED, "open")
@@ -197,7 +193,7 @@ def _result(row: Row, form: Form) -> tuple[Text, str]:
             return labels.NOT_OK.get(no, wording.word(wording.RESULTS, other)), "bad"
 
 
-def _boxes(form: Form, language: Language, zone: wording.Zone) -> tuple[Box, ...]:
+def _boxes(form: Form, language: Language, zone: tzinfo) -> tuple[Box, ...]:
     """User, Staf TI and Sub Koordinator side by side; no user signs for the data centre."""
     roles = [a for a in sop.Actor if a is not sop.Actor.USER or form.location is sop.Location.USER]
     boxes = []
@@ -209,7 +205,7 @@ def _boxes(form: Form, language: Language, zone: wording.Zone) -> tuple[Box, ...
                 caption=labels.CAPTIONS[role].say(language),
                 role=_capital(role.printed.say(language)),
                 name=signature.name if signature else "",
-                signed_at=wording.moment(signature.at, zone, language) if signature else "",
+                signed_at=wording.moment(signature.at, zone).say(language) if signature else "",
                 fingerprint=fingerprint(signature.key) if signature else "",
                 is_broken=bool(signature and not holds(form, signature)),
             )

@@ -109,7 +109,7 @@ def arcs(events: Iterable[Event], *, decision: Decision | None, location: sop.Lo
         _take(taken, 4, 1, incomplete)
     if location is sop.Location.DATA_CENTER and 2 in seen:
         taken[2, 4] = Arc(2, 4, 1, None, (sop.step(2).arcs[0].when,))
-    if decision is not None and decision.configure is False:
+    if decision is not None and decision.configure is False and decision.keep is not False:
         closing = sop.closing_step(location)
         taken[9, closing] = Arc(9, closing, 1, None, (decision.reason,) if decision.reason else ())
     return tuple(taken[key] for key in sorted(taken))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import tzinfo
+
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text as Styled
 
-from controller.form import wording
 from controller.form.model import Form
 from controller.form.sheet import Box, Line, Sheet, sheet
-from controller.settings import Letterhead
+from controller.settings import WIB, Letterhead
 from controller.text import Language
 
 _FILE_WIDTH = 120
@@ -23,7 +24,7 @@ def to_text(
     language: Language,
     *,
     letterhead: Letterhead | None = None,
-    zone: wording.Zone = wording.WIB,
+    zone: tzinfo = WIB,
     annex: bool = True,
 ) -> RenderableType:
     """The form for ``rich.console.Console.print``.
@@ -52,12 +53,12 @@ def to_text(
     return Group(*(Padding(part, (0, 0, 1, 0)) for part in parts))
 
 
-def print_form(form: Form, language: Language, *, letterhead: Letterhead | None = None) -> None:
+def print_form(form: Form, language: Language, *, letterhead: Letterhead | None = None, zone: tzinfo = WIB) -> None:
     """Prints the form on stdout; wide enough to be read where that is a file."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=_FILE_WIDTH)
-    console.print(to_text(form, language, letterhead=letterhead))
+    console.print(to_text(form, language, letterhead=letterhead, zone=zone))
 
 
 def _fields(worded: Sheet) -> Table:

@@ -12,17 +12,21 @@ from controller.errors import FormError
 from controller.form import keys
 from controller.form.json import FORMAT, canonical, digest_of_record, part_lines, spelled
 from controller.form.model import Signature
-from controller.form.sign import is_valid
+from controller.form.sign import is_in_its_place, is_valid, unsigned_roles
 from controller.text import Text
 
 SIZE_LIMIT_BYTES = 32 * 1024 * 1024
 RECORD_KEYS = tuple(
     """pasang_form number software host hostname address location owner asset_tag site run mode by playbook plan_digest
     opened_at ended_at outcome reason steps arcs facts payloads requirements tests changes decision rollback
-    others""".split()  # noqa: SIM905 - a list of words reads as one
+    reboots stop stopped others""".split()  # noqa: SIM905 - a list of words reads as one
 )
+_OPTIONAL = ("reboots", "stop", "stopped")
+"""Keys of forms that have something to say there; the others are as they always were, and so are their digests."""
 _SEALS = ("digest", "parts", "signatures")
 _SIGNATURE_KEYS = {"as", "name", "at", "key", "digest", "signature"}
+_LATER_KEYS = _SIGNATURE_KEYS | {"earlier"}
+"""Of a signature that covers those before it."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,8 @@ class Report:
     """Of the record as it stands in the file, computed here."""
     faults: tuple[Fault, ...]
     signatures: tuple[SignatureReport, ...]
+    unsigned: tuple[str, ...] = ()
+    """Roles that can sign this form and whose signature is not in the file: never there, or taken out at the end."""
 
     @property
     def is_sound(self) -> bool:
@@ -103,20 +109,18 @@ def verify_bytes(data: bytes, *, known: frozenset[str] | None = None) -> Report:
         return Report("", "", "", (fault,), ())
     digest = digest_of_record(record)
     faults = _content_faults(record, content, digest)
-    signatures = []
-    for index, (name, place) in enumerate(_places(record, content)["signatures"]):
-        found = content["signatures"][index]
-        signature = Signature(
-            found["as"], found["name"], found["at"], found["key"], found["digest"], found["signature"]
+    signatures: list[SignatureReport] = []
+    given = [
+        Signature(
+            one["as"], one["name"], one["at"], one["key"], one["digest"], one["signature"], one.get("earlier", "")
         )
-        valid = is_valid(record["number"], signature, digest)
+        for one in content["signatures"]
+    ]
+    for index, (name, place) in enumerate(_places(record, content)["signatures"]):
+        signature = given[index]
+        valid = is_valid(record["number"], signature, digest, given[:index])
         if not valid:
-            what = (
-                Text("tanda tangan ini tidak sah", "this signature does not hold")
-                if signature.digest == digest
-                else Text("tanda tangan ini untuk isi yang lain", "this signature is over other content")
-            )
-            faults.append(Fault(name, *place, what))
+            faults.append(Fault(name, *place, _why_not(signature, digest, given[:index])))
         signatures.append(
             SignatureReport(
                 role=signature.role,
@@ -127,7 +131,22 @@ def verify_bytes(data: bytes, *, known: frozenset[str] | None = None) -> Report:
                 is_known=None if known is None else signature.key in known,
             )
         )
-    return Report(record["number"], str(record["outcome"]), digest, tuple(faults), tuple(signatures))
+    outcome = str(record["outcome"])
+    signed = {signature.role for signature in signatures if signature.is_valid}
+    unsigned = unsigned_roles(str(record["mode"]), outcome, str(record["location"]), signed)
+    return Report(record["number"], outcome, digest, tuple(faults), tuple(signatures), unsigned)
+
+
+def _why_not(signature: Signature, digest: str, earlier: list[Signature]) -> Text:
+    """Why a signature is not valid."""
+    if signature.digest != digest:
+        return Text("tanda tangan ini untuk isi yang lain", "this signature is over other content")
+    if not is_in_its_place(signature, earlier):
+        return Text(
+            "tanda tangan sebelum yang ini telah dihapus atau diubah",
+            "a signature before this one has been removed or changed",
+        )
+    return Text("tanda tangan ini tidak sah", "this signature does not hold")
 
 
 def _read(path: Path) -> bytes:
@@ -185,7 +204,7 @@ def _check_shape(data: bytes, content: dict[str, Any]) -> None:
     """Every key that must be there, none that must not, in the order of the format."""
     if content.get("pasang_form") != FORMAT:
         raise _broken(0, Text("bukan Form Instalasi yang dikenal", "not an installation form of a known format"))
-    wanted = (*RECORD_KEYS, *_SEALS)
+    wanted = [key for key in (*RECORD_KEYS, *_SEALS) if key in content or key not in _OPTIONAL]
     for key in wanted:
         if key not in content:
             raise _broken(0, Text(f"kunci “{key}” hilang", f"the key “{key}” is missing"), part=key)
@@ -209,8 +228,9 @@ def _check_shape(data: bytes, content: dict[str, Any]) -> None:
         and isinstance(signatures, list)
         and all(
             isinstance(item, dict)
-            and set(item) == _SIGNATURE_KEYS
+            and set(item) in (_SIGNATURE_KEYS, _LATER_KEYS)
             and all(isinstance(value, str) for value in item.values())
+            and item.get("earlier") != ""
             for item in signatures
         )
     ):

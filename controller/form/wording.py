@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, tzinfo
 
-from controller.text import Language, Text
+from controller.records.record import OPEN_OUTCOMES
+from controller.text import Text, joined, same
 
 OUTCOMES = {
     "installed": Text("terpasang", "installed"),
@@ -18,6 +18,7 @@ OUTCOMES = {
     "not_started": Text("belum dimulai", "not started"),
     "running": Text("sedang berjalan", "running"),
     "awaiting_decision": Text("menunggu keputusan konfigurasi", "awaiting a decision"),
+    "awaiting_reboot": Text("menunggu jam nyala ulang", "awaiting its time to reboot"),
     "verified": Text("terverifikasi", "verified"),
     "verify_failed": Text("verifikasi tidak berhasil", "verification failed"),
     "uninstalled": Text("telah dicopot", "uninstalled"),
@@ -25,6 +26,8 @@ OUTCOMES = {
     "eligible": Text("memenuhi persyaratan", "eligible"),
     "planned": Text("telah direncanakan, tidak ada yang diubah", "planned, nothing changed"),
 }
+GOOD = frozenset(("installed", "already_installed", "verified", "uninstalled", "eligible", "planned"))
+OPEN = frozenset((*OPEN_OUTCOMES, "not_started", "not_installed"))
 RESULTS = {
     "ok": Text("berhasil", "ok"),
     "not_met": Text("tidak terpenuhi", "not met"),
@@ -52,12 +55,21 @@ ROLLBACKS = {
 RESIDUE_KINDS = {
     "package": Text("paket", "package"),
     "service": Text("layanan", "service"),
-    "port": Text("porta", "port"),
+    "process": Text("proses", "process"),
+    "port": Text("port", "port"),
     "user": Text("pengguna", "user"),
     "group": Text("grup", "group"),
     "schedule": Text("jadwal", "schedule"),
+    "autostart": Text("mulai otomatis", "start at sign-in"),
+    "firewall_rule": Text("aturan firewall", "firewall rule"),
+    "variable": Text("variabel lingkungan", "environment variable"),
+    "key": Text("kunci registri", "registry key"),
     "file": Text("berkas", "file"),
+    "deb": Text("paket", "package"),
+    "archive": Text("arsip", "archive"),
+    "command": Text("perintah", "command"),
 }
+"""Of a comparison of states, and of actions whose work is still there."""
 CHANGES = {
     "added": Text("bertambah", "added"),
     "removed": Text("hilang", "removed"),
@@ -74,28 +86,58 @@ MODES = {
     "verify": Text("verifikasi", "verification"),
     "uninstall": Text("pencopotan", "uninstallation"),
 }
-_MONTHS = {
-    "id": ("Jan", "Feb", "Mar", "Apr", "Mei", "Jun", "Jul", "Agu", "Sep", "Okt", "Nov", "Des"),
-    "en": ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
-}
-
-
-@dataclass(frozen=True)
-class Zone:
-    """The time by which an office reads its clock. Indonesia has three, none with summer time."""
-
-    name: str
-    hours: int
-
-
-WIB = Zone("WIB", 7)
-"""Western Indonesia."""
+_MONTHS = tuple(
+    Text(*pair)
+    for pair in zip(
+        ("Jan", "Feb", "Mar", "Apr", "Mei", "Jun", "Jul", "Agu", "Sep", "Okt", "Nov", "Des"),
+        ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+        strict=True,
+    )
+)
 
 
 def word(words: Mapping[str, Text], value: object) -> Text:
     """The wording of a value; the value itself where there is none, because unknown things are shown, not hidden."""
-    known = words.get(str(value))
-    return known if known else Text(str(value), str(value))
+    return words.get(str(value)) or same(str(value))
+
+
+def tone(outcome: str) -> str:
+    """What colour may stress of an outcome: ``good``, ``open`` or ``bad``."""
+    return "good" if outcome in GOOD else "open" if outcome in OPEN else "bad"
+
+
+def rollback(verdict: object, *, is_foreign: bool) -> Text:
+    """How the way back ended; of software that somebody else installed nobody knows what was there before."""
+    if is_foreign and verdict == "clean":
+        return Text("bersih, sejauh yang dapat dibuktikan", "clean, as far as it can be proved")
+    return word(ROLLBACKS, verdict)
+
+
+def decision(configure: bool | None, keep: bool | None) -> Text:
+    """What was decided in step 9; by an agent alone, whether the software stays."""
+    if keep is not None:
+        return (
+            Text("dipertahankan tanpa konfigurasi", "kept without configuration")
+            if keep
+            else Text("dikembalikan", "taken back")
+        )
+    if configure is None:
+        return Text("menunggu keputusan Staf TI", "waiting for a decision of IT staff")
+    if configure:
+        return Text("perlu dikonfigurasi", "to be configured")
+    return Text("tidak perlu dikonfigurasi", "nothing to configure")
+
+
+def decider(by: str) -> Text | None:
+    """Who decided; None where it was the playbook, or is not known."""
+    if by == "agent":
+        return Text("agen di komputer itu sendiri", "the agent on that computer itself")
+    return same(by) if by not in ("", "playbook") else None
+
+
+def boot(id: str) -> str:
+    """The beginning of a boot id, enough to tell two apart."""
+    return id[:8] or "?"
 
 
 def number(value: float, decimals: int) -> Text:
@@ -138,35 +180,40 @@ def minutes(count: int | None, standard: Text) -> Text:
     return Text(f"{count} menit", f"{count} min") if count is not None else standard
 
 
-def local(at: str | None, zone: Zone) -> datetime | None:
-    """A recorded time on the office's clock, without its zone; None where it is no time."""
+def local(at: str | None, zone: tzinfo) -> datetime | None:
+    """A recorded time on the office's clock; None where it is no time."""
     if not at:
         return None
     try:
         moment = datetime.fromisoformat(at)
     except ValueError:
         return None
-    if moment.tzinfo is None:
-        return None
-    return (moment.astimezone(UTC) + timedelta(hours=zone.hours)).replace(tzinfo=None)
+    return None if moment.tzinfo is None else moment.astimezone(zone)
 
 
-def day(at: str | None, zone: Zone, language: Language) -> str:
+def day(at: str | None, zone: tzinfo) -> Text:
     """A date such as ``22 Nov 2026``; what was recorded where it is no time."""
     moment = local(at, zone)
     if moment is None:
-        return at or ""
-    return f"{moment.day} {_MONTHS[language][moment.month - 1]} {moment.year}"
+        return same(at or "")
+    month = _MONTHS[moment.month - 1]
+    return Text(f"{moment.day} {month.id} {moment.year}", f"{moment.day} {month.en} {moment.year}")
 
 
-def clock(at: str | None, zone: Zone) -> str:
+def clock(at: str | None, zone: tzinfo) -> str:
     """A time of day such as ``21.30.05``, as Indonesia writes it."""
     moment = local(at, zone)
     return moment.strftime("%H.%M.%S") if moment else (at or "")
 
 
-def moment(at: str | None, zone: Zone, language: Language) -> str:
-    """Date, time and zone."""
-    if local(at, zone) is None:
-        return at or ""
-    return f"{day(at, zone, language)} {clock(at, zone)} {zone.name}"
+def moment(at: str | None, zone: tzinfo) -> Text:
+    """Date, time and the zone's abbreviation."""
+    shown = local(at, zone)
+    if shown is None:
+        return same(at or "")
+    return joined([day(at, zone), same(clock(at, zone)), same(shown.tzname() or "")], " ")
+
+
+def minute(at: str | None, zone: tzinfo) -> Text:
+    """Date and time to the minute, for columns whose head names the zone."""
+    return joined([day(at, zone), same(clock(at, zone)[:5])], " ") if local(at, zone) else same(at or "")

@@ -46,6 +46,11 @@ class Connection:
     extra: Mapping[str, Any] = field(default_factory=dict)
     """The other ``ansible_ssh_*``, ``ansible_winrm_*``, ``ansible_psrp_*`` variables, by their full names."""
 
+    @property
+    def system(self) -> str:
+        """What the computer must be running to be reached like this: ``windows`` or ``linux``."""
+        return "windows" if self.kind == "winrm" else "linux"
+
 
 def resolve(variables: Mapping[str, Any]) -> tuple[Connection | None, list[Problem]]:
     """The connection of a host, or what stands against it.

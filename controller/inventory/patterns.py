@@ -2,7 +2,8 @@
 
 Parts are joined by ``,`` or ``:``; ``&part`` keeps only what is in it, ``!part`` takes away. A part is a host, a group,
 a glob, ``~regex``, any of these with ``[index]`` or ``[from:to]`` behind it, or a host range such as ``pc[01:40]``.
-A part that means nothing is a mistake here, where Ansible only warns: a word mistyped must not change who is touched.
+A part that means nothing is a mistake here, where Ansible only warns, and so is a pattern without any part: a word
+mistyped, or a variable that was never set, must not change who is touched.
 """
 
 from __future__ import annotations
@@ -29,9 +30,14 @@ def match(inventory: Inventory, pattern: str) -> list[str]:
     """The names a pattern means, in the order of the inventory; never empty.
 
     Raises:
-        InventoryError: a part means nothing, or nothing is left; every such part is named.
+        InventoryError: it has no part, a part means nothing, or nothing is left; every such part is named.
     """
     parts = _split(inventory, pattern)
+    if not parts:  # to Ansible that is everybody; here it is a variable of a script that was never set
+        raise InventoryError(
+            Text(f"pola komputer '{pattern}' kosong", f"the pattern of hosts '{pattern}' is empty"),
+            hint=Text("tulis -l all untuk semua komputer", "write -l all for every computer"),
+        )
     problems: list[Problem] = []
     plain = [p for p in parts if p[0] not in "&!"] or ["all"]
     chosen: set[str] = set()

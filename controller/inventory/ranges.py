@@ -63,6 +63,16 @@ def _members(match: re.Match[str]) -> list[str]:
             members = [str(n).zfill(width) for n in range(first, last + 1, step)]
     elif step and first_letter and last_letter and first_letter.isupper() == last_letter.isupper():
         members = [chr(c) for c in range(ord(first_letter), ord(last_letter) + 1, step)]
+    if not members and step and first_number and last_number and int(first_number[:10]) < int(last_number[:10]):
+        count = (int(last_number[:10]) - int(first_number[:10])) // step + 1
+        if count > LIMIT or max(len(first_number), len(last_number)) > 9:
+            raise UnitError(
+                Text(f"rentang {said} berarti terlalu banyak nama", f"the range {said} means too many names"),
+                Text(
+                    f"paling banyak {LIMIT} nama, dengan nomor paling panjang sembilan angka",
+                    f"at most {LIMIT} names, their numbers of nine digits at most",
+                ),
+            )
     if not members:
         raise UnitError(
             Text(f"rentang {said} keliru", f"the range {said} is wrong"),

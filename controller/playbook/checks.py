@@ -16,10 +16,11 @@ from controller.errors import PlaybookError, Problem
 from controller.playbook.load import inside
 from controller.source import Document, nearest
 from controller.text import Text
-from controller.units import DIGEST_PATTERN, is_template
+from controller.units import DIGEST_PATTERN, SERVICE_STARTS, is_template
 
 _ONLY_WINDOWS = ("msi", "exe", "registry", "program")
 _ONLY_LINUX = ("deb",)
+_NEEDS_OF_WINDOWS = ("edition", "build", "role", "domain", "dotnet_framework", "dotnet", "vc_runtime")
 _ACTIONS = ("install", "run", "uninstall")
 
 
@@ -38,10 +39,29 @@ def check(document: Document) -> list[Problem]:
     problems = [p for n in names for p in _payload(document, n, payloads[n])]
     for keys, section, kind, words, system in _items(document.root):
         problems += _platform(document, keys, kind, system)
+        if isinstance(words, dict):
+            problems += _words(document, (*keys, kind), kind, words, system)
         if isinstance(words, dict) and section in (*_ACTIONS, "configure"):
             problems += _references(document, (*keys, kind), words, names)
             problems += _template(document, (*keys, kind), words)
+            problems += _reboot(document, (*keys, kind), words, section)
+    problems += _needs(document)
     return problems + list(_logic(document, document.root, ()))
+
+
+def _needs(document: Document) -> Iterator[Problem]:
+    """Requirements that only Windows can answer."""
+    variants = document.root.get("variants")
+    for index, variant in enumerate(variants if isinstance(variants, list) else []):
+        when, asked = (variant.get(w) for w in ("when", "requirements")) if isinstance(variant, dict) else (None, None)
+        system = str(when.get("os")) if isinstance(when, dict) else ""
+        for word in asked if isinstance(asked, dict) and system in ("linux", "macos") else ():
+            if word in _NEEDS_OF_WINDOWS:
+                yield Problem(
+                    document.where("variants", index, "requirements", word),
+                    Text(f"{word} tidak ada di {system}", f"there is no {word} on {system}"),
+                    Text("pindahkan ke varian dengan os: windows", "move it to a variant with os: windows"),
+                )
 
 
 def _items(root: Any) -> Iterator[tuple[tuple[str | int, ...], str, str, Any, str]]:
@@ -70,11 +90,13 @@ def _payload(document: Document, name: str, words: Any) -> Iterator[Problem]:
         return
     file, url, digest = words.get("file"), words.get("url"), words.get("sha256")
     where = document.where("payloads", name)
-    if isinstance(url, str) and not re.match(r"(https?|file)://", url):
+    if isinstance(url, str) and not re.match(r"https?://", url):
         yield Problem(
             document.where("payloads", name, "url"),
-            Text(f"'{url}' bukan alamat https, http, atau file", f"'{url}' is not an https, http or file address"),
-            Text('tulis misalnya "https://…/berkas.deb"', 'write for example "https://…/file.deb"'),
+            Text(f"'{url}' bukan alamat https atau http", f"'{url}' is not an https or http address"),
+            Text("pakai file: untuk berkas di samping playbook", "use file: for a file beside the playbook")
+            if url.startswith("file:")
+            else Text('tulis misalnya "https://…/berkas.deb"', 'write for example "https://…/file.deb"'),
         )
     beside: Path | None = None
     if isinstance(file, str) and file.strip():
@@ -126,12 +148,45 @@ def _platform(document: Document, keys: tuple[str | int, ...], kind: str, system
         )
 
 
+_WORDS_OF = {
+    ("service", "define", "user"): "linux",
+    ("service", "define", "directory"): "linux",
+    ("version", "package"): "linux",
+    ("log", "unit"): "linux",
+    ("version", "file"): "windows",
+}
+"""Words that one platform alone has, by kind and place."""
+
+
+def _words(
+    document: Document, keys: tuple[str | int, ...], kind: str, words: dict[str, Any], system: str
+) -> Iterator[Problem]:
+    """Words of a kind that is everywhere, but not with all of them."""
+    found = []
+    for (of, *path), right in _WORDS_OF.items():
+        value: Any = words
+        for word in path:
+            value = value.get(word) if isinstance(value, dict) else None
+        if of == kind and value is not None and system not in ("", right):
+            found.append((path, path[-1], right))
+    start = words.get("enabled")
+    if kind == "service" and start in SERVICE_STARTS and system not in ("", "windows"):
+        found.append((["enabled"], f"enabled: {start}", "windows"))
+    for path, what, right in found:
+        yield Problem(
+            document.where(*keys, *path),
+            Text(f"{kind}: {what} tidak berlaku di {system}", f"{kind}: {what} means nothing on {system}"),
+            Text(f"hapus, atau tulis di varian dengan os: {right}", f"delete it, or use it with os: {right}"),
+        )
+
+
 def _references(
     document: Document, keys: tuple[str | int, ...], words: dict[str, Any], names: list[str]
 ) -> Iterator[Problem]:
-    listed = words.get("payloads")
     used = [(words.get("payload"), (*keys, "payload"))]
-    used += [(n, (*keys, "payloads", i)) for i, n in enumerate(listed if isinstance(listed, list) else [])]
+    for word in ("payloads", "transforms"):
+        listed = words.get(word)
+        used += [(n, (*keys, word, i)) for i, n in enumerate(listed if isinstance(listed, list) else [])]
     for name, at in used:
         if isinstance(name, str) and name not in names:
             near = nearest(name, names)
@@ -163,6 +218,19 @@ def _template(document: Document, keys: tuple[str | int, ...], words: dict[str, 
             Text(f"yang ada: {', '.join(near)}", f"there are: {', '.join(near)}")
             if near
             else Text("taruh di folder playbook", "put it into the playbook's folder"),
+        )
+
+
+def _reboot(document: Document, keys: tuple[str | int, ...], words: dict[str, Any], section: str) -> Iterator[Problem]:
+    """A removal is proved at once, by what the computer is then."""
+    if section == "uninstall" and words.get("reboot", "never") != "never":
+        yield Problem(
+            document.where(*keys, "reboot"),
+            Text("reboot tidak berlaku di uninstall", "reboot means nothing under uninstall"),
+            Text(
+                "hapus; penyalaan ulang yang tertunda disebut pada form",
+                "leave it out; a reboot that is pending is named on the form",
+            ),
         )
 
 

@@ -19,6 +19,11 @@ LIMIT_BYTES = 1_000_000
 FILE_NAMES = ("playbook.yaml", "playbook.yml")
 MARKS = ("{{", "{%", "{#")
 """What makes a text a template."""
+SHORTEN = Text(
+    "pindahkan isi yang panjang dari playbook ke templatenya, dari template ke sebuah payload (tindakan file)",
+    "move long contents from the playbook into a template, from a template into a payload (the action file)",
+)
+"""What to do about a playbook or a template above ``LIMIT_BYTES``."""
 KEPT_LIMIT = 100
 """Validated playbooks that are kept; the oldest go."""
 SECTIONS = ("install", "run", "test", "verify", "uninstall")
@@ -115,11 +120,12 @@ def load(name: str, folders: Sequence[Path] = (), *, cache: Path | None = None) 
         PlaybookError: with every mistake found.
     """
     path = find(name, folders)
-    text = read_text(path, limit_bytes=LIMIT_BYTES, error=PlaybookError)
+    text = read_text(path, limit_bytes=LIMIT_BYTES, error=PlaybookError, too_large=SHORTEN)
     kept = _Kept(cache, text)
     core = kept.get()
     if core is None:
-        core = _validate(read(path, limit_bytes=LIMIT_BYTES, error=PlaybookError))
+        mistakes: list[Problem] = []
+        core = _validate(read(path, limit_bytes=LIMIT_BYTES, error=PlaybookError, mistakes=mistakes), mistakes)
         kept.put(core)
     templates, problems = _read_templates(path, core)
     if problems:
@@ -128,25 +134,30 @@ def load(name: str, folders: Sequence[Path] = (), *, cache: Path | None = None) 
     return Playbook(path, core["software"], payloads, core["variants"], templates, core["lines"])
 
 
-def _validate(document: Document) -> dict[str, Any]:
-    """Software, payloads, variants and lines, as plain values that JSON can keep (but for ``Template``)."""
+def _validate(document: Document, found: list[Problem]) -> dict[str, Any]:
+    """Software, payloads, variants and lines, as plain values that JSON can keep (but for ``Template``).
+
+    Raises:
+        PlaybookError: every mistake, with those ``found`` when the file was read.
+    """
     from pydantic import ValidationError
 
     from controller.playbook import checks, mistakes, models
 
     if not isinstance(document.root, dict):
-        raise PlaybookError(
+        empty = Problem(
+            f"{document.path}:1",
             Text("playbook ini kosong atau bukan pemetaan", "this playbook is empty or not a mapping"),
-            where=f"{document.path}:1",
-            hint=Text("mulai dengan 'pasang: 1'", "begin with 'pasang: 1'"),
+            Text("mulai dengan 'pasang: 1'", "begin with 'pasang: 1'"),
         )
+        raise PlaybookError.of(found or [empty])
     problems: list[Problem] = []
     parsed: models.Format | None = None
     try:
         parsed = models.Format.model_validate(document.root)
     except ValidationError as error:
         problems = mistakes.problems_of(error, document)
-    problems = checks.merge(problems, checks.check(document))
+    problems = checks.merge(found, problems, checks.check(document))
     if problems or parsed is None:
         raise PlaybookError.of(problems)
     return {
@@ -169,6 +180,8 @@ def _variant(variant: Any) -> dict[str, Any]:
         **{section: [item.normal() for item in getattr(variant, section)] for section in SECTIONS},
         "configure": None,
         "watch": list(variant.watch),
+        **variant.model_dump(include={"reboot", "reboot_window"}, exclude_defaults=True, by_alias=True),
+        "alone": variant.alone.model_dump(),
     }
     if configure is not None:
         actions = [item.normal() for item in configure.actions]
@@ -211,7 +224,7 @@ def _read_templates(path: Path, core: Mapping[str, Any]) -> tuple[dict[str, str]
         templates[name] = ""
         try:
             file = inside(path.parent, name, where)
-            templates[name] = text = read_text(file, limit_bytes=LIMIT_BYTES, error=PlaybookError)
+            templates[name] = text = read_text(file, limit_bytes=LIMIT_BYTES, error=PlaybookError, too_large=SHORTEN)
             if any(mark in text for mark in MARKS):
                 template.check(text, name=str(path.parent / name))
         except PlaybookError as error:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from controller.playbook.actions import Action
+from controller.playbook.actions import Action, Reboot
 from controller.playbook.probes import Probe
 from controller.playbook.words import (
+    Architecture,
     Architectures,
     Attempts,
     Bool,
     Count,
     Digest,
+    Duration,
     Filled,
     Fixed,
     FixedName,
@@ -26,10 +28,15 @@ from controller.playbook.words import (
     OneOrMany,
     Path,
     Port,
+    Range,
     Size,
     Strict,
+    TimeOfDay,
+    Watched,
     choice,
 )
+from controller.text import Text
+from controller.units import UnitError
 
 
 class When(Strict):
@@ -68,6 +75,21 @@ class Cpu(Strict):
     at_least: Count
 
 
+class Dotnet(Strict):
+    """A version of .NET, of the computer's own kind of processor or another."""
+
+    name: Annotated[Any, choice("runtime", "desktop", "aspnet")] = "runtime"
+    version: Range
+    arch: Architecture | None = None
+
+
+class VcRuntime(Strict):
+    """A version of Visual C++'s runtime."""
+
+    version: Range
+    arch: Architecture | None = None
+
+
 class Requirements(Strict):
     """Step 4: what the computer must have."""
 
@@ -83,6 +105,14 @@ class Requirements(Strict):
     no_pending_reboot: Bool | None = None
     package_manager_free: Bool | None = None
     administrator: Bool | None = None
+    edition: Annotated[list[Filled], OneOrMany()] | None = None
+    build: Range | None = None
+    role: Annotated[Any, choice("workstation", "server")] | None = None
+    domain: Filled | None = None
+    dotnet_framework: Range | None = None
+    dotnet: Annotated[list[Dotnet], OneOrMany()] | None = None
+    vc_runtime: Annotated[list[VcRuntime], OneOrMany()] | None = None
+    strict: Bool | None = None
 
 
 class Configure(Strict):
@@ -91,6 +121,29 @@ class Configure(Strict):
     decision: Annotated[Any, choice("always", "never", "ask")] = "always"
     attempts: Attempts = 2
     actions: list[Action] = Field(min_length=1)
+
+
+class Window(Strict):
+    """From when to when, by the computer's own clock; over midnight where ``to`` is the earlier one."""
+
+    from_: TimeOfDay = Field(alias="from")
+    to: TimeOfDay
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Window:
+        if self.from_ == self.to:
+            raise UnitError(
+                Text("from dan to sama", "from and to are the same"),
+                Text("tulis dua jam yang berbeda, atau hapus", "write two different times, or leave it out"),
+            )
+        return self
+
+
+class Alone(Strict):
+    """What the agent decides by itself when no controller has asked for long."""
+
+    after_s: Duration = Field(3 * 86400, alias="after")
+    then: Annotated[Any, choice("keep_proved", "take_back", "wait")] = "keep_proved"
 
 
 class Variant(Strict):
@@ -104,7 +157,10 @@ class Variant(Strict):
     configure: Configure | None = None
     verify: list[Probe] = Field(default_factory=list)
     uninstall: list[Action] = Field(default_factory=list)
-    watch: list[Path] = Field(default_factory=list)
+    watch: list[Watched] = Field(default_factory=list)
+    reboot: Annotated[Any, Reboot] = "never"
+    reboot_window: Window | None = None
+    alone: Alone = Field(default_factory=lambda: Alone(after="3d"))
 
 
 class About(Strict):

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from controller.playbook.words import (
     Anything,
     Argument,
+    Arguments,
     Bool,
     Count,
     Duration,
@@ -23,10 +24,13 @@ from controller.playbook.words import (
     Pattern,
     Port,
     Range,
+    RegistryKey,
+    Start,
     Statuses,
     Strict,
     String,
     Url,
+    View,
     choice,
 )
 from controller.text import Text
@@ -77,7 +81,7 @@ class ServiceProbe(Probing):
     any_of = ("state", "enabled")
     name: Name
     state: Annotated[Any, choice("running", "stopped")] | None = None
-    enabled: Bool | None = None
+    enabled: Start | None = None
     stable_for_s: Duration | None = Field(None, alias="stable_for")
 
 
@@ -141,11 +145,12 @@ class LogProbe(Probing):
 
 
 class VersionProbe(Probing):
-    """A version, printed by a command or of a package."""
+    """A version, printed by a command, of a package, or of a file of Windows."""
 
-    one_of = ("argv", "package")
+    one_of = ("argv", "package", "file")
     argv: list[Argument] | None = Field(None, min_length=1)
     package: Name | None = None
+    file: Path | None = None
     pattern: GroupPattern | None = None
     equals: Filled | None = None
     range: Range | None = None
@@ -160,7 +165,7 @@ class VersionProbe(Probing):
         if (self.argv is None) != (self.pattern is None):
             raise UnitError(
                 Text("argv dan pattern berjalan bersama", "argv and pattern go together"),
-                Text("tulis keduanya, atau package saja", "write both, or package alone"),
+                Text("tulis keduanya, atau package atau file saja", "write both, or package or file alone"),
             )
         return self
 
@@ -169,16 +174,30 @@ class ProgramProbe(Probing):
     """An uninstall entry of Windows."""
 
     name: Filled
-    version: Filled | None = None
+    version: Range | None = None
+    exists: Bool | None = None
 
 
 class RegistryProbe(Probing):
     """A value of the registry."""
 
-    key: Filled
+    key: RegistryKey
     value: String | None = None
-    equals: Argument | None = None
+    equals: Arguments | None = None
+    contains: Filled | None = None
     exists: Bool | None = None
+    view: View | None = None
+
+    @model_validator(mode="after")
+    def _check_question(self) -> RegistryProbe:
+        if self.value is None and (self.equals is not None or self.contains is not None):
+            raise UnitError(
+                Text("equals dan contains memerlukan value", "equals and contains need value"),
+                Text(
+                    'tulis nama nilainya; value: "" untuk yang tanpa nama', 'name the value; value: "" is the nameless'
+                ),
+            )
+        return self
 
 
 class Probe(Kinds):

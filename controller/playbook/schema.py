@@ -30,13 +30,29 @@ WORDS: dict[str, Text] = {
     ),
     "ram_total": Text("memori terpasang", "memory installed"),
     "cpu_count": Text("jumlah prosesor", "number of processors"),
-    "ports_free": Text("port TCP yang harus bebas", "TCP ports that must be free"),
+    "ports_free": Text(
+        "port TCP yang harus bebas; versi sebelumnya boleh memegangnya",
+        "TCP ports that must be free; the version before may hold them",
+    ),
     "commands": Text("perintah yang harus ada", "commands that must exist"),
     "processes": Text("proses yang harus berjalan", "processes that must run"),
     "no_processes": Text("proses yang tidak boleh berjalan", "processes that must not run"),
     "no_pending_reboot": Text("tidak menunggu nyala ulang", "no reboot is pending"),
-    "package_manager_free": Text("pengelola paket tidak sedang dipakai", "the package manager is not in use"),
+    "package_manager_free": Text(
+        "pengelola paket (atau Windows Installer) tidak sedang dipakai",
+        "the package manager (or Windows Installer) is not in use",
+    ),
+    "edition": Text("edisi Windows, misalnya Professional", "Windows' edition, for example Professional"),
+    "build": Text('build Windows, misalnya ">=19045"', 'Windows\' build, for example ">=19045"'),
+    "role": Text("workstation atau server", "workstation or server"),
+    "domain": Text("anggota domain ini, atau any", "a member of this domain, or any"),
+    "dotnet_framework": Text("versi .NET Framework", "version of .NET Framework"),
+    "dotnet": Text(
+        ".NET: runtime, desktop atau aspnet, dengan versinya", ".NET: runtime, desktop or aspnet, with its version"
+    ),
+    "vc_runtime": Text("versi runtime Visual C++", "version of Visual C++'s runtime"),
     "administrator": Text("hak administrator diperlukan", "administrator rights are needed"),
+    "strict": Text("yang tidak dapat dipastikan dianggap tidak terpenuhi", "what could not be told counts as not met"),
     "at_least": Text("paling sedikit", "at least"),
     "at_most": Text("paling banyak", "at most"),
     "install": Text("langkah 5: tindakan pemasangan", "step 5: actions that install"),
@@ -44,13 +60,18 @@ WORDS: dict[str, Text] = {
     "test": Text("langkah 7: uji bawaan", "step 7: default test"),
     "configure": Text("langkah 9 dan 10: konfigurasi", "steps 9 and 10: configuration"),
     "decision": Text("always, never, atau ask (orang memutuskan)", "always, never, or ask (a person decides)"),
-    "attempts": Text("berapa kali langkah 11 boleh kembali ke 10", "how often step 11 may send it back to 10"),
+    "attempts": Text(
+        "berapa kali langkah 10 dicoba sebelum dicopot", "how often step 10 is tried before the software is taken back"
+    ),
     "actions": Text("tindakan konfigurasi", "actions that configure"),
     "verify": Text("langkah 11: verifikasi konfigurasi", "step 11: verification of the configuration"),
     "uninstall": Text(
         "langkah 8: hanya yang tidak diketahui pembatalan tindakan", "step 8: only what undoing the actions cannot know"
     ),
-    "watch": Text("jalur tambahan yang dibandingkan sebelum dan sesudah", "further paths compared before and after"),
+    "watch": Text(
+        "jalur, atau kunci registri, tambahan yang dibandingkan sebelum dan sesudah",
+        "further paths, or keys of the registry, compared before and after",
+    ),
     "deb": Text("paket Debian", "Debian packages"),
     "archive": Text("arsip ke folder berversi di balik tautan", "an archive into a versioned folder behind a link"),
     "msi": Text("paket Windows Installer", "a Windows Installer package"),
@@ -78,7 +99,10 @@ WORDS: dict[str, Text] = {
     "owner": Text("pemilik", "owner"),
     "group": Text("kelompok pemilik", "owning group"),
     "state": Text("keadaan yang diminta", "the state asked for"),
-    "enabled": Text("menyala sendiri saat komputer dinyalakan", "starts with the computer"),
+    "enabled": Text(
+        "menyala sendiri saat komputer dinyalakan; di Windows juga manual, delayed, disabled",
+        "starts with the computer; on Windows also manual, delayed, disabled",
+    ),
     "stable_for": Text("harus bertahan selama ini", "must stay so for this long"),
     "define": Text("unit layanan yang dibuatkan", "a service unit to be written"),
     "argv": Text("perintah dan argumennya, tanpa shell", "the command and its arguments, no shell"),
@@ -90,6 +114,7 @@ WORDS: dict[str, Text] = {
     "directory": Text("folder kerja", "working folder"),
     "ok_codes": Text("kode keluar yang berarti berhasil", "exit codes that mean success"),
     "timeout": Text("batas waktu satu kali", "time limit of one try"),
+    "stall": Text("boleh tanpa kemajuan selama ini", "may go this long without getting on"),
     "within": Text("berapa lama terus dicoba", "how long to keep asking"),
     "name": Text("nama", "name"),
     "version": Text("versi, dalam tanda kutip", "version, in quotes"),
@@ -130,10 +155,34 @@ WORDS: dict[str, Text] = {
     "data": Text("isi nilai", "value data"),
     "type": Text("jenis nilai", "value type"),
     "properties": Text("properti msiexec", "msiexec properties"),
-    "reboot": Text("never atau allow", "never or allow"),
+    "reboot": Text(
+        "nyalakan ulang sesudahnya: never, if_needed (bila komputer menunggunya), atau always",
+        "reboot after it: never, if_needed (where the computer waits for one), or always",
+    ),
+    "reboot_window": Text(
+        "jam komputer boleh dinyalakan ulang, menurut jam komputer itu",
+        "when the computer may be rebooted, by its own clock",
+    ),
+    "from": Text('dari jam, misalnya "18:00"', 'from this time of day, for example "18:00"'),
+    "to": Text("sampai jam", "until this time of day"),
+    "alone": Text(
+        "yang diputuskan agen sendiri bila lama tidak ada pengendali",
+        "what the agent decides by itself when no controller has asked for long",
+    ),
+    "after": Text("sesudah selama ini tanpa pengendali", "after so long without a controller"),
+    "then": Text(
+        "keep_proved (pertahankan yang terbukti), take_back (kembalikan), atau wait (tunggu orang)",
+        "keep_proved, take_back, or wait (for a person)",
+    ),
+    "transforms": Text("berkas .mst, nama di bawah payloads", ".mst files, names under payloads"),
+    "features": Text("fitur MSI yang dipasang", "features of the MSI that are installed"),
+    "replace": Text(
+        "boleh mengganti versi yang tidak dapat dikembalikan", "may replace a version that cannot be brought back"
+    ),
+    "view": Text("registri program 64 atau 32 bit", "the registry of 64-bit or of 32-bit programs"),
     "maker": Text("pembuat program pemasang", "maker of the set-up program"),
     "silent": Text("argumen untuk pemasangan senyap", "arguments of a silent installation"),
-    "detect": Text("entri yang membuktikan sudah terpasang", "the entry that proves it installed"),
+    "detect": Text("yang membuktikan sudah terpasang", "what proves it installed"),
     "description": Text("keterangan", "description"),
     "id": Text("dalam bahasa Indonesia", "in Indonesian"),
     "en": Text("dalam bahasa Inggris", "in English"),
@@ -146,6 +195,7 @@ def json_schema(language: Language = "en") -> dict[str, Any]:
 
     schema = Format.model_json_schema(by_alias=True, mode="validation")
     for model in [schema, *schema.get("$defs", {}).values()]:
+        model.pop("description", None)  # the models' own, in the language of the code
         properties = model.get("properties", {})
         for word, property_ in properties.items():
             if word in WORDS:

@@ -6,10 +6,12 @@ The SQL in this package is what both understand; parameters are written ``?``.
 from __future__ import annotations
 
 import os
+import socket
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,16 @@ from controller.records import schema
 from controller.text import Text
 
 BUSY_TIMEOUT_S = 20
+"""How long another program may hold an SQLite database before that counts as lost."""
+SILENCE_S = 30.0
+"""How long PostgreSQL may take to answer, however it is lost: stopped, hung, or the line to it cut without a word."""
+CONNECT_S = 10
+STANDSTILL_S = 10
+FULL_BYTES = 128 * 1024
+"""With less SQLite cannot begin."""
+QUICK, USUAL, DURABLE = "quick", "usual", "durable"
+"""How much a commit waits for: nothing that it need not; so that a killed controller loses nothing; and a power cut
+neither. Records that computers can tell again need no more than the second."""
 
 
 class Database:
@@ -46,8 +58,12 @@ class Database:
             )
         self._lock = threading.RLock()
         self._errors: tuple[type[Exception], ...] = (sqlite3.Error, OSError)
+        self._asked_at: float | None = None
+        self._closed = threading.Event()
         with self._mapped():
             self._connection: Any = self._open_sqlite() if self.is_sqlite else self._open_postgresql(url)
+        if not self.is_sqlite:
+            threading.Thread(target=self._watch, name="database", daemon=True).start()
         try:
             self._bring_up_to_date(url)
         except BaseException:
@@ -56,26 +72,53 @@ class Database:
 
     def close(self) -> None:
         """Closes the connection; the database object is of no use afterwards."""
+        self._closed.set()
         with self._lock, self._mapped():
             self._connection.close()
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """All rows of a SELECT."""
-        with self._lock, self._mapped():
+        with self._lock, self._mapped(), self._asking():
             rows: list[tuple[Any, ...]] = self._connection.execute(self._dialect(sql), parameters).fetchall()
             return rows
 
     @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
-        """All or nothing; other controllers wait meanwhile (SQLite) or see nothing of it yet (PostgreSQL)."""
-        with self._lock, self._mapped():
+    def transaction(self, commit: str = USUAL) -> Iterator[Transaction]:
+        """All or nothing; other controllers wait meanwhile (SQLite) or see nothing of it yet (PostgreSQL).
+
+        Args:
+            commit: ``QUICK``, ``USUAL`` or ``DURABLE``.
+        """
+        with self._lock, self._mapped(), self._asking():
+            if self.is_sqlite:
+                self._connection.execute(f"PRAGMA synchronous={'FULL' if commit == DURABLE else 'NORMAL'}")
             self._connection.execute("BEGIN IMMEDIATE" if self.is_sqlite else "BEGIN")
             try:
+                if commit == QUICK and not self.is_sqlite:
+                    self._connection.execute("SET LOCAL synchronous_commit TO OFF")
                 yield Transaction(self)
                 self._connection.execute("COMMIT")
             except BaseException:
                 self._roll_back()
                 raise
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """In here an answer of the database is waited for."""
+        former, self._asked_at = self._asked_at, self._asked_at or time.monotonic()
+        try:
+            yield
+        finally:
+            self._asked_at = former
+
+    def _watch(self) -> None:
+        """Cut the line to a server that does not answer: whoever waits for it is told that it is lost."""
+        while not self._closed.wait(SILENCE_S / 10):
+            asked_at = self._asked_at
+            if asked_at is not None and time.monotonic() - asked_at > SILENCE_S:
+                with suppress(*self._errors), socket.socket(fileno=os.dup(self._connection.fileno())) as line:
+                    line.shutdown(socket.SHUT_RDWR)
+                return
 
     def _roll_back(self) -> None:
         try:
@@ -90,15 +133,20 @@ class Database:
         # The record names people and computers: nobody else on this machine reads it.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
+        _log_ahead(connection)
         return connection
 
     def _open_postgresql(self, url: str) -> Any:
         import psycopg
 
         self._errors = (psycopg.Error, OSError)
-        return psycopg.connect(url, autocommit=True)
+        given = psycopg.conninfo.conninfo_to_dict(url)
+        connection = psycopg.connect(
+            url, autocommit=True, connect_timeout=int(given.get("connect_timeout") or CONNECT_S)
+        )
+        # A controller that stands still in the middle of something must not stop the others.
+        connection.execute(f"SET idle_in_transaction_session_timeout TO '{STANDSTILL_S}s'")
+        return connection
 
     def _bring_up_to_date(self, url: str) -> None:
         """One question where there is nothing to do, so that a second run pays nothing for migrations."""
@@ -129,7 +177,7 @@ class Database:
         try:
             yield
         except self._errors as error:
-            raise _record_error(error, self.place) from error
+            raise _record_error(error, self.place, is_full=self.is_sqlite and _is_full(Path(self.place))) from error
 
 
 class Transaction:
@@ -155,11 +203,34 @@ class Transaction:
         return int(cursor.rowcount)
 
 
-def _record_error(error: Exception, place: str) -> RecordError:
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    """Turn a database to write-ahead logging; where several want to at once, SQLite refuses instead of waiting."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _is_full(path: Path) -> bool:
+    """Whether the disk of a database has no room: SQLite calls that by many names."""
+    try:
+        disk = os.statvfs(path if path.exists() else path.parent)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < FULL_BYTES
+
+
+def _record_error(error: Exception, place: str, *, is_full: bool) -> RecordError:
     """What stands between us and the record, and what to do about it."""
     said = (str(error) or type(error).__name__).splitlines()[0]
     lower = said.lower()
-    if "full" in lower or "no space" in lower:
+    if is_full or "full" in lower or "no space" in lower:
         hint = Text("sediakan ruang disk, lalu jalankan `pasang resume`", "free some disk space, then `pasang resume`")
     elif "locked" in lower:
         hint = Text(
@@ -175,8 +246,10 @@ def _record_error(error: Exception, place: str) -> RecordError:
         )
     else:
         hint = Text(
-            "periksa basis data dan PASANG_DATABASE_URL, lalu jalankan `pasang resume`",
-            "check the database and PASANG_DATABASE_URL, then `pasang resume`",
+            "periksa basis data dan PASANG_DATABASE_URL; yang sedang bekerja di komputer selesai sendiri, hasilnya"
+            " dibaca oleh `pasang resume`",
+            "check the database and PASANG_DATABASE_URL; what is at work on computers finishes by itself, and"
+            " `pasang resume` reads how",
         )
     return RecordError(
         Text(f"catatan tidak dapat disimpan: {said}", f"the record cannot be kept: {said}"), where=place, hint=hint

@@ -75,6 +75,27 @@ class Form(models.Model):
         ]
 
 
+class Lease(models.Model):
+    """Which controller works on a computer now; what it means, and how it is taken: ``controller.records.leases``.
+
+    Times are milliseconds since 1970 by the database's own clock.
+    """
+
+    computer = models.TextField(primary_key=True)
+    host = models.CharField(max_length=255)
+    run = models.CharField(max_length=255)
+    owner = models.CharField(max_length=255)
+    holder = models.CharField(max_length=32)
+    process = models.CharField(max_length=255)
+    since = models.BigIntegerField()
+    ends = models.BigIntegerField(null=True)
+    expires = models.BigIntegerField()
+
+    class Meta:
+        db_table = "lease"
+        indexes: ClassVar = [models.Index(fields=["holder"], name="lease_holder")]
+
+
 class FormSeries(models.Model):
     """The last form number given out in a year."""
 

@@ -13,6 +13,8 @@ Record = dict[str, Any]
 """A JSON object with at least ``type``, ``at``, ``run``, ``host``, ``form``, ``source``, ``seq``; ``host`` and ``form``
 are empty strings where a record belongs to the whole run. The controller's also have ``writer``: which controller
 counted ``seq``."""
+OPEN_OUTCOMES = ("running", "awaiting_decision", "awaiting_reboot")
+"""Of ``agent.protocol.OUTCOMES`` those with which a computer still has, or waits for, work of ours."""
 
 
 def now() -> datetime:

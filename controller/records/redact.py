@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -16,12 +18,26 @@ SHORTEST = 4
 SHORTEST_LINE = 8
 """A line of a secret of several lines (a private key) counts as secret from this length on."""
 
+LONG = 8192
+
+
+def spellings(secrets: Iterable[str]) -> list[str]:
+    """The spellings of some secrets, sorted: for an agent, which looks for them before it cuts a text.
+
+    Of what is longer than a password or a key (a whole file that was made of one) there is only itself, and its lines.
+    """
+    found: set[str] = set()
+    for secret in secrets:
+        found |= {secret} if len(secret) < SHORTEST else _plain(secret) if len(secret) > LONG else _forms(secret)
+    return sorted(found - {""})
+
 
 class Redactor:
     """Replaces every secret in strings and keys of a record, also where it is encoded.
 
     Known forms: as it is, base64 (also within a longer text, at each of its three alignments), URL-quoted,
-    JSON-escaped, hex; of a secret of several lines (a private key) each line.
+    JSON-escaped, as a shell, SQL, systemd, HTML, msiexec or a command line of Windows quotes it, hex; of a secret of
+    several lines (a private key) also each line.
     Numbers are left alone: they are measures, and a short PIN would blank sizes and durations that the form needs.
     """
 
@@ -84,19 +100,32 @@ def _replaced(value: object, text: Callable[[str], str]) -> object:
 
 def _forms(value: str) -> set[str]:
     """Every way in which the secret may appear."""
-    forms = {value, value.rstrip("\r\n")}
-    lines = [line.strip() for line in value.splitlines()]
-    if len(lines) > 1:
-        forms |= {line for line in lines if len(line) >= SHORTEST_LINE and not line.startswith("-----")}
+    forms = _plain(value)
     for form in tuple(forms):
         escaped = json.dumps(form)[1:-1]
         forms |= {escaped, json.dumps(form, ensure_ascii=False)[1:-1], json.dumps(escaped)[1:-1]}
         forms |= {quote(form), quote(form, safe=""), quote_plus(form)}
+        forms |= {form.replace("'", "'\"'\"'"), form.replace("'", r"'\''"), form.replace("'", "''"), html.escape(form)}
+        # As msiexec takes a property, and as a command line of Windows has a word.
+        forms |= {form.replace('"', '""'), re.sub(r'(\\*)(?:(")|$)', _backslashes_doubled, form)}
+        forms |= {form.replace("\\", "\\\\"), form.replace("%", "%%"), re.sub(r"([^\w@%+=:,./-])", r"\\\1", form)}
     data = value.encode("utf-8", "surrogateescape")
     forms |= {data.hex(), data.hex().upper()}
     for encoder in (base64.b64encode, base64.urlsafe_b64encode):
         forms |= _base64_forms(data, encoder)
     return {form for form in forms if len(form) >= SHORTEST}
+
+
+def _backslashes_doubled(found: re.Match[str]) -> str:
+    """Backslashes before a quote, which gets one more, or at the end. Source: Parsing C++ command-line arguments."""
+    return found[1] * 2 + ('\\"' if found[2] else "")
+
+
+def _plain(value: str) -> set[str]:
+    """The secret as it is, and the lines of one that has several."""
+    lines = [line.strip() for line in value.splitlines()]
+    long = {line for line in lines if len(line) >= SHORTEST_LINE and not line.startswith("-----")}
+    return {value, value.rstrip("\r\n"), *(long if len(lines) > 1 else ())}
 
 
 def _base64_forms(data: bytes, encoder: Callable[[bytes], bytes]) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-LATEST = "0001_initial"
+LATEST = "0002_lease"
 """The last migration: a database whose last one this is needs nothing. A test compares it with the folder."""
 
 _ADVISORY_LOCK = 0x7061_7361  # any constant all controllers agree on

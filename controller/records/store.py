@@ -7,18 +7,21 @@ the last, which computers are still open) and are brought forward in the same tr
 from __future__ import annotations
 
 import json
+import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from controller.records.database import Database, Transaction
-from controller.records.record import Pen, Record, encode, now
+from controller.records.database import USUAL, Database, Transaction
+from controller.records.leases import Leases
+from controller.records.record import OPEN_OUTCOMES, Pen, Record, encode, now
 from controller.records.redact import Redactor
 from controller.settings import Secret
 
-OPEN_STATES = ("running", "awaiting_decision")
-"""States in which a computer still has, or waits for, work of ours."""
+if TYPE_CHECKING:
+    from agent.faults import Fault
 
 _INSERT = """INSERT INTO event (run, host, form, source, writer, seq, type, at, body)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run, host, form, source, writer, seq) DO NOTHING"""
@@ -58,11 +61,6 @@ class FormRow:
     ended_at: str | None
     signed: bool
 
-    @property
-    def is_open(self) -> bool:
-        """Whether its computer still has, or waits for, work of ours."""
-        return self.state in OPEN_STATES
-
 
 class Store:
     """The record of one installation of Pasang. Safe to share between threads; close it, or use it in ``with``."""
@@ -84,6 +82,8 @@ class Store:
         self._database = Database(url.reveal() if isinstance(url, Secret) else url)
         self.redactor = redactor or Redactor()
         self.pen = Pen(clock)
+        self._fault = _armed()
+        self._passed: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
         return self
@@ -94,6 +94,10 @@ class Store:
     def close(self) -> None:
         """Closes the database."""
         self._database.close()
+
+    def leases(self, owner: str) -> Leases:
+        """The leases that a controller takes; ``owner`` is who others are told."""
+        return Leases(self._database, owner)
 
     # Writing
 
@@ -112,8 +116,12 @@ class Store:
             last = int(transaction.execute("SELECT last FROM form_series WHERE year = ?", [year])[0][0])
         return [f"FI-{year:04d}-{number:06d}" for number in range(last - count + 1, last + 1)]
 
-    def append(self, records: Sequence[Record]) -> int:
+    def append(self, records: Sequence[Record], *, commit: str = USUAL) -> int:
         """Stores records in one transaction, without secrets. A record twice is a record once.
+
+        Args:
+            records: in the order in which they happened.
+            commit: ``DURABLE`` for what nobody can tell us again: that something was ordered, decided, signed.
 
         Returns:
             How many were new.
@@ -138,12 +146,29 @@ class Store:
             )
             for r in clean
         ]
-        with self._database.transaction() as transaction:
+        points = self._points(clean) if self._fault else []
+        self._reach(points, "before")
+        with self._database.transaction(commit) as transaction:
             new = transaction.execute_many(_INSERT, rows)
             for record in clean:
                 if record["source"] == "controller":
                     _project(transaction, record)
+        self._reach(points, "after")
         return new
+
+    def _points(self, records: Iterable[Record]) -> list[str]:
+        """The names of records that are about to be stored: ``controller:pushed#1``, ``controller:agent.intent#2``."""
+        names = []
+        for record in records:
+            kind = record["type"] if record["source"] == "controller" else f"{record['source']}.{record['type']}"
+            self._passed[kind] += 1
+            names.append(f"controller:{kind}#{self._passed[kind]}")
+        return names
+
+    def _reach(self, points: Iterable[str], place: str) -> None:
+        for point in points:
+            if self._fault:
+                self._fault.reach(f"{point}:{place}")
 
     # Reading
 
@@ -191,13 +216,14 @@ class Store:
     def open_forms(self, run: str | None = None) -> list[FormRow]:
         """Forms whose computer still has work of ours, by host: what ``resume`` goes on with.
 
-        Beside those running or waiting for a decision: those unreachable *after* the agent had spoken or the line had
-        dropped, for then work may be going on there; and those that need a person because the agent stopped in the
-        middle, for it goes on when it is asked again.
+        Beside those running or waiting for a decision or a reboot: those unreachable *after* the agent had spoken or
+        the line had dropped, for then work may be going on there; and those that need a person because the agent
+        stopped in the middle or waits for one, for it goes on when it is asked again.
         """
         where, parameters = _where({"run": run})
         condition = (
-            "(state IN ('running', 'awaiting_decision') OR (state = 'unreachable' AND EXISTS (SELECT 1 FROM event"
+            f"(state IN ({', '.join('?' * len(OPEN_OUTCOMES))})"  # noqa: S608 - question marks only
+            " OR (state = 'unreachable' AND EXISTS (SELECT 1 FROM event"
             " WHERE event.form = form.number AND (event.source = 'agent' OR event.type = 'line_lost')))"
             " OR (state = 'needs_person' AND EXISTS (SELECT 1 FROM event WHERE event.form = form.number"
             " AND event.source = 'agent') AND NOT EXISTS (SELECT 1 FROM event WHERE event.form = form.number"
@@ -205,12 +231,28 @@ class Store:
         )
         glue = " AND " if where else " WHERE "
         sql = f"SELECT {_COLUMNS}, {_SIGNED} FROM form{where}{glue}{condition} ORDER BY host, number"  # noqa: S608
-        return [_form_row(row) for row in self._database.query(sql, parameters)]
+        return [_form_row(row) for row in self._database.query(sql, [*parameters, *OPEN_OUTCOMES])]
+
+    def stop_of(self, form: str) -> Record | None:
+        """A person's order to stop the work of a form, the first one; None where nobody gave one."""
+        sql = "SELECT body FROM event WHERE form = ? AND type = 'stop_asked' ORDER BY id LIMIT 1"
+        rows = self._database.query(sql, [form])
+        return json.loads(rows[0][0]) if rows else None
 
     def last_agent_seq(self, form: str) -> int:
         """The number of the last record of the agent that we have for a form; 0 where we have none."""
         rows = self._database.query("SELECT MAX(seq) FROM event WHERE form = ? AND source = 'agent'", [form])
         return int(rows[0][0] or 0)
+
+
+def _armed() -> Fault | None:
+    """The fault that a test has armed for this process; None, as ever but in tests."""
+    path = os.environ.get("PASANG_FAULT")
+    if path is None:
+        return None
+    from agent.faults import Fault
+
+    return Fault(path)
 
 
 def _where(equal: Mapping[str, str | None], *, states: Iterable[str] | None = None) -> tuple[str, list[object]]:

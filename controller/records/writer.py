@@ -47,13 +47,26 @@ class Writer:
         else:
             self._stop()  # what was raised is more to the point than a failure to store it
 
+    def fail(self, error: RecordError) -> None:
+        """The record turned out to be lost otherwise: from now on as if a record could not be stored."""
+        self._failure = self._failure or error
+
+    def check(self) -> None:
+        """Nothing, as long as records can be kept.
+
+        Raises:
+            RecordError: an earlier record could not be stored.
+        """
+        if self._failure is not None:
+            raise self._failure
+
     def put(self, record: Record) -> None:
         """Hands in one record; it is on disk after the next ``flush`` at the latest.
 
         Raises:
             RecordError: an earlier record could not be stored, or the writer is closed.
         """
-        self._check()
+        self.check()
         if self._closed:
             raise RecordError(Text("pencatatan sudah ditutup", "the record has been closed"))
         self._queue.put(record)
@@ -64,11 +77,11 @@ class Writer:
         Raises:
             RecordError: it could not be stored.
         """
-        self._check()
+        self.check()
         done = threading.Event()
         self._queue.put(done)
         done.wait()
-        self._check()
+        self.check()
 
     def close(self) -> None:
         """Stores what was handed in and ends the thread; harmless twice.
@@ -77,17 +90,13 @@ class Writer:
             RecordError: something could not be stored.
         """
         self._stop()
-        self._check()
+        self.check()
 
     def _stop(self) -> None:
         if not self._closed:
             self._closed = True
             self._queue.put(None)
             self._thread.join()
-
-    def _check(self) -> None:
-        if self._failure is not None:
-            raise self._failure
 
     def _work(self) -> None:
         is_open = True
@@ -118,9 +127,9 @@ class Writer:
         try:
             self._store.append(group)
         except RecordError as error:
-            self._failure = error
+            self.fail(error)
         except Exception as error:  # noqa: BLE001 - a record we cannot even encode is a record not kept
-            self._failure = _unkept(error)
+            self.fail(_unkept(error))
 
 
 def _unkept(error: Exception) -> RecordError:

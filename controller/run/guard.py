@@ -19,6 +19,10 @@ class Guarded:
         """See ``Observer``."""
         self._tell(lambda: self._observer.event(record))
 
+    def asked(self, host: str) -> None:
+        """See ``Observer``."""
+        self._tell(lambda: self._observer.asked(host))
+
     def pushing(self, host: str, name: str, sent_bytes: int, size_bytes: int) -> None:
         """See ``Observer``."""
         self._tell(lambda: self._observer.pushing(host, name, sent_bytes, size_bytes))

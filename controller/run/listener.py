@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from agent.protocol import OUTCOMES
@@ -12,6 +12,9 @@ from controller.errors import AgentFault
 from controller.records import from_agent
 from controller.run.work import Desk, HostResult, HostWork
 from controller.text import Text
+
+SAID_AGAIN = frozenset({"agent_started", "facts", "requirement", "detected"})
+"""Records that every new beginning brings, however little comes of it."""
 
 
 class Listener:
@@ -25,20 +28,33 @@ class Listener:
         """The number of the last record of the agent that we have."""
         self.is_changed = bool(self.last)
         """Whether something may have been changed on the computer."""
+        self.tries = 0
+        """How often this command has set out for the computer."""
         self.is_contacted = False
         """Whether this command has given the job to the computer."""
         self.alive_at = desk.patience.monotonic()
         """When the line was last known to be of use: something new came, or it stood while nothing did."""
         self.spoke_at = self.alive_at
         """When something was last heard, or sent."""
+        self.vain = 0
+        """How many contacts in a row have brought nothing new."""
+        self.furthest: dict[str, int] = {}
+        """By digest: how far we ever came in sending it."""
         self.counters = (0, 0, 0)
         """Bytes sent, bytes received and round trips of the last contact."""
 
     @property
     def is_done(self) -> bool:
-        """Whether there is nothing to ask: the run has ended, or waits for a decision that nobody has taken."""
-        kind = self.last.get("type")
-        return kind == "run_ended" or (kind == "waiting" and self.work.decision is None)
+        """Whether there is nothing to ask. One that waits is asked: it may have gone on by itself."""
+        return self.last.get("type") == "run_ended"
+
+    @property
+    def is_rebooting(self) -> bool:
+        """Whether the computer was told to reboot and has not been heard since; if by an earlier command, lately."""
+        if (self.last.get("type"), self.last.get("state")) != ("reboot", "begun"):
+            return False
+        age_s = (datetime.now(UTC) - datetime.fromisoformat(self.last["at"])).total_seconds()
+        return self.is_contacted or abs(age_s) < self.desk.patience.reboot_s
 
     def take(self, frame: dict[str, Any]) -> None:
         """One frame of the agent: each record once, in order.
@@ -55,6 +71,8 @@ class Listener:
             )
         self.seen = frame["seq"]
         self.alive_at = self.spoke_at = self.desk.patience.monotonic()
+        if frame["type"] not in SAID_AGAIN:
+            self.vain = 0
         self.last = frame
         self.is_changed = self.is_changed or frame["type"] in ("detached", "intent")
         self.desk.put(from_agent(frame, run=self.work.run, host=self.work.host.name, form=self.work.form))
@@ -72,13 +90,14 @@ class Listener:
                 seconds=seconds,
                 cpu_seconds=last.get("cpu_seconds"),
             )
-        outcome = "awaiting_decision" if last.get("type") == "waiting" else self.unknown if self.seen else "unreachable"
-        return HostResult(outcome=outcome, form=self.work.form, step=last.get("step"), seconds=seconds)
+        outcome = self.unknown if self.seen else "unreachable"
+        reason = last.get("reason") if last.get("type") == "waiting" else None
+        return HostResult(outcome=outcome, form=self.work.form, step=last.get("step"), reason=reason, seconds=seconds)
 
     @property
     def unknown(self) -> str:
         """The outcome where the computer is at work unheard; without a form nobody can come back to it."""
-        return "running" if self.desk.keeps_record else "unreachable"
+        return self.work.left_as(self.last) if self.desk.keeps_record else "unreachable"
 
 
 def check_record(frame: Mapping[str, Any]) -> None:
@@ -91,7 +110,7 @@ def check_record(frame: Mapping[str, Any]) -> None:
     good = isinstance(seq, int) and 0 < seq < 2**53 and isinstance(kind, str) and isinstance(at, str)
     if good and isinstance(kind, str) and isinstance(at, str):
         good = re.fullmatch(r"[a-z_]{1,32}", kind) is not None and len(at) <= 32 and is_moment(at)
-        good = good and (kind != "run_ended" or frame.get("outcome") in OUTCOMES)
+        good = good and (kind not in ("run_ended", "waiting") or frame.get("outcome") in OUTCOMES)
     if not good:
         raise AgentFault(
             Text(f"agen mengirim catatan yang kacau: {frame!s:.200}", f"a record makes no sense: {frame!s:.200}")

@@ -10,21 +10,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from controller import __version__, runtime
 from controller.depot import Depot, take_in
-from controller.errors import InputError, Problem
+from controller.errors import InputError
 from controller.inventory import Host
 from controller.plan import Plan, build_all
 from controller.playbook import Playbook
-from controller.records import Record, Redactor, Store, Writer
+from controller.records import DURABLE, Record, Redactor, Store, Writer
 from controller.run.fleet import FORKS, run_fleet
 from controller.run.guard import Guarded
-from controller.run.work import Desk, HostResult, HostWork, Observer, Patience, count, new_run_id
+from controller.run.leases import Keeper
+from controller.run.work import Desk, HostResult, HostWork, Observer, Patience, count, new_run_id, summed
 from controller.settings import Settings
 from controller.text import Language, Text
-from controller.transport import KINDS, Options
+from controller.transport import KINDS, Options, Package, unsupported
 
 WITH_FORM = frozenset({"install", "verify", "uninstall"})
 """Modes that keep a form; the others only look and leave nothing on record."""
@@ -41,6 +41,8 @@ class Order:
     forks: int = FORKS
     inventory: Sequence[Path] = ()
     """The files that the hosts are from: for ``resume``."""
+    wait_s: float = 0.0
+    """How long a computer that somebody else works on is waited for."""
 
 
 @dataclass(frozen=True)
@@ -54,19 +56,13 @@ class RunResult:
     """What the observer raised; it was told nothing after that, and the run went on."""
 
     def summary(self, language: Language) -> Record:
-        """The last line of ``--json``. With several playbooks a computer's row is that of the one it got to."""
-        hosts: dict[str, dict[str, Any]] = {}
-        for work, result in self.results:
-            if work.host.name not in hosts or result.outcome != "not_started":
-                digest = work.plan.digest if work.plan is not None else None
-                hosts[work.host.name] = {**result.summary(language), "plan_digest": digest}
+        """The last line of ``--json``."""
         return {
             "type": "summary",
             "run": self.run,
             "software": ", ".join(dict.fromkeys(work.software for work, _ in self.results)),
             "seconds": round(self.seconds, 3),
-            "hosts": hosts,
-            "counts": count([result for _, result in self.results]),
+            **summed(self.results, language),
         }
 
 
@@ -75,13 +71,28 @@ def owner() -> str:
     return f"{getpass.getuser()}@{platform.node()}"
 
 
-def unknown_way(host: Host) -> Problem:
-    """The mistake of a computer that no transport reaches."""
-    kind = host.connection.kind
-    return Problem(
-        host.name,
-        Text(f"ansible_connection: {kind} belum didukung", f"ansible_connection: {kind} is not supported yet"),
-        Text("pakai ssh atau local, atau keluarkan dengan -l", "use ssh or local, or leave it out with -l"),
+def options_for(settings: Settings, kept: runtime.Runtime, *, slowly: bool = True) -> Options:
+    """What the transports of a command are told.
+
+    Args:
+        settings: of this installation.
+        kept: with the Pythons that can be brought.
+        slowly: whether one may be brought by PowerShell, where there is nothing better.
+    """
+    windows = {name: digest for name, digest in kept.python.items() if name.startswith("windows-")}
+
+    def package(digest: str) -> Package | None:
+        from controller import embedded
+
+        made = embedded.sendable(kept.folder, digest)
+        return Package(*made) if made else None
+
+    return Options(
+        known_hosts=settings.known_hosts,
+        brings=len(kept.python) > len(windows),
+        pythons=windows,
+        package=package,
+        slowly=slowly,
     )
 
 
@@ -91,7 +102,9 @@ def plan_all(order: Order) -> list[list[Plan]]:
     Raises:
         InputError: every mistake of every host and playbook, each once.
     """
-    problems = [unknown_way(host) for host in order.hosts if host.connection.kind not in KINDS]
+    problems = [
+        unsupported(host.connection.kind, host.name) for host in order.hosts if host.connection.kind not in KINDS
+    ]
     plans: list[dict[str, Plan]] = []
     for playbook in order.playbooks:
         try:
@@ -119,17 +132,25 @@ def desk_for(
         RecordError: the record cannot be kept.
     """
     with Store(settings.database_url, redactor=Redactor(secrets)) as store, Writer(store) as writer:
-        yield Desk(
+        keeper = Keeper(store.leases(owner()), writer.fail) if keeps_record else None
+        kept = runtime.prepare(settings.home)
+        desk = Desk(
             store=store,
             writer=writer,
             depot=Depot(settings.depot),
-            runtime=runtime.prepare(settings.home),
-            options=options or Options(known_hosts=settings.known_hosts),
+            runtime=kept,
+            options=options or options_for(settings, kept, slowly=keeps_record),
             observer=observer,
             owner=owner(),
             keeps_record=keeps_record,
             patience=patience or Patience(),
+            keeper=keeper,
         )
+        try:
+            yield desk
+        finally:
+            if keeper is not None:
+                keeper.close()
         writer.flush()
 
 
@@ -167,7 +188,7 @@ def execute(
     guarded = Guarded(observer)
     with desk_for(settings, sorted(secrets), guarded, keeps_record=kept, options=options, patience=patience) as desk:
         queues = open_forms(order, plans, run, desk, began)
-        results = run_fleet(queues, desk, leave, forks=order.forks)
+        results = run_fleet(queues, desk, leave, forks=order.forks, wait_s=order.wait_s)
         seconds = (datetime.now(UTC) - began).total_seconds()
         close_run(run, results, seconds, desk)
     return RunResult(run, results, seconds, guarded.failure)
@@ -215,7 +236,7 @@ def open_forms(
                 records.extend(first_steps(work, playbook, desk, began))
         queues.append(queue)
     if kept:
-        desk.store.append(records)
+        desk.store.append(records, commit=DURABLE)
     for record in records:
         desk.observer.event(record)
     return queues

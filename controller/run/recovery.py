@@ -14,22 +14,44 @@ from controller.inventory import Host, Inventory
 from controller.inventory.connection import Connection
 from controller.plan import Plan, build
 from controller.playbook import Playbook, load
-from controller.records import FormRow, Record, Redactor, Store
+from controller.records import DURABLE, OPEN_OUTCOMES, FormRow, Record, Redactor, Store
+from controller.run.endings import stopped_by
 from controller.run.fleet import run_fleet
 from controller.run.guard import Guarded
 from controller.run.opening import RunResult, close_run, desk_for
-from controller.run.work import UNKNOWN, Desk, HostResult, HostWork, Observer, Patience
+from controller.run.work import Desk, HostResult, HostWork, Observer, Patience
 from controller.settings import Settings
 from controller.text import Text
 from controller.transport import Options
 
 
 def inventories(settings: Settings, run: str | None) -> list[Path]:
-    """The inventory files that the open runs (or the one named) were begun with; empty where nothing is open."""
+    """The inventory files that a run was begun with, or all open runs were; empty where there are none."""
     with Store(settings.database_url) as store:
-        names = dict.fromkeys(row.run for row in store.open_forms(run))
+        names = [run] if run is not None else dict.fromkeys(row.run for row in store.open_forms())
         opened = [event for name in names for event in store.events(run=name) if event["type"] == "run_opened"]
     return [Path(path) for path in dict.fromkeys(p for event in opened for p in event.get("inventory", ()))]
+
+
+def is_anything_open(settings: Settings, run: str | None) -> bool:
+    """Whether there is something to go on with, of a run or of all: known without an inventory.
+
+    Raises:
+        InputError: the run is unknown.
+        RecordError: the record cannot be read.
+    """
+    with Store(settings.database_url) as store:
+        if run is not None and store.run(run) is None:
+            raise unknown_run(run)
+        return bool(store.open_forms(run))
+
+
+def unknown_run(run: str) -> InputError:
+    """The error for a run that is not on record."""
+    return InputError(
+        Text(f"tidak ada proses {run}", f"there is no run {run}"),
+        hint=Text("lihat `pasang form list`", "see `pasang form list`"),
+    )
 
 
 def resume(
@@ -40,10 +62,14 @@ def resume(
     *,
     run: str | None,
     hosts: Sequence[Host],
+    stop: bool = False,
+    wait_s: float = 0.0,
     options: Options | None = None,
     patience: Patience | None = None,
 ) -> list[RunResult]:
     """Go on with every open form of a run, or of all runs, on the computers selected.
+
+    A form that a person ordered to stop is gone on with by telling its computer so, whoever gives this command.
 
     Args:
         settings: of this installation.
@@ -52,6 +78,8 @@ def resume(
         leave: as there.
         run: a run; None: all of them.
         hosts: the computers selected.
+        stop: order them all to stop.
+        wait_s: how long a computer that somebody else works on is waited for.
         options: as there.
         patience: as there.
 
@@ -68,21 +96,20 @@ def resume(
     guarded = Guarded(observer)
     with desk_for(settings, sorted(secrets), guarded, options=options, patience=patience) as desk:
         if run is not None and desk.store.run(run) is None:
-            raise InputError(
-                Text(f"tidak ada proses {run}", f"there is no run {run}"),
-                hint=Text("lihat `pasang form list`", "see `pasang form list`"),
-            )
+            raise unknown_run(run)
         rows = desk.store.open_forms(run)
         known = [row for row in rows if row.host in selected]
         gone = [row for row in rows if row.host not in inventory.names] if len(hosts) == len(inventory.names) else []
         if gone and not known:
             raise not_in_inventory(gone)
+        if stop:
+            order_stop(known, desk)
         for name in sorted({row.run for row in (*known, *gone)}):
             began = time.monotonic()
             queues = queues_of([row for row in known if row.run == name], selected, desk, settings)
             secrets.update(s for queue in queues for work in queue if work.plan for s in work.plan.secrets)
             desk.store.redactor = Redactor(sorted(secrets))
-            pairs = run_fleet(queues, desk, leave) if queues else []
+            pairs = run_fleet(queues, desk, leave, wait_s=wait_s) if queues else []
             pairs += [unasked(row) for row in gone if row.run == name]
             seconds = time.monotonic() - began
             close_run(name, pairs, seconds, desk)
@@ -113,7 +140,7 @@ def unasked(row: FormRow) -> tuple[HostWork, HostResult]:
     error = not_in_inventory([row])
     hint = error.problems[0].hint
     return work, HostResult(
-        row.state if row.state in UNKNOWN else "running",
+        row.state if row.state in OPEN_OUTCOMES else "running",
         form=row.number,
         step=row.step,
         reason=error.what.as_json(),
@@ -130,7 +157,12 @@ def queues_of(
     for row in sorted(rows, key=lambda r: r.number):
         events = desk.store.events(form=row.number)
         opened = next(e for e in events if e["type"] == "form_opened")
-        plan, without = plan_again(row, opened, selected[row.host], playbook_again(opened, desk, settings, playbooks))
+        order = next((e for e in events if e["type"] == "stop_asked"), None)
+        if order is None:
+            playbook = playbook_again(opened, desk, settings, playbooks)
+            plan, without = plan_again(row, opened, selected[row.host], playbook)
+        else:
+            plan, without = None, stopped_by(order)
         work = HostWork(
             run=row.run,
             host=selected[row.host],
@@ -141,10 +173,27 @@ def queues_of(
             plan=plan,
             decision=decision_of(events),
             earlier=max((e for e in events if e["source"] == "agent"), key=lambda e: int(e["seq"]), default=None),
+            stop=order,
             without_plan=without,
         )
         queues.setdefault(row.host, []).append(work)
     return list(queues.values())
+
+
+def order_stop(rows: Sequence[FormRow], desk: Desk) -> None:
+    """Record who stops the work of open forms, and when; the first order stands.
+
+    Raises:
+        RecordError: the record cannot be kept.
+    """
+    orders = [
+        desk.store.record("stop_asked", run=row.run, host=row.host, form=row.number, by=desk.owner)
+        for row in rows
+        if desk.store.stop_of(row.number) is None
+    ]
+    desk.store.append(orders, commit=DURABLE)
+    for order in orders:
+        desk.observer.event(order)
 
 
 def playbook_again(

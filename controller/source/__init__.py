@@ -6,9 +6,10 @@ Scalars are resolved as Ansible reads them (YAML 1.1: ``yes`` is true, ``0644`` 
 """
 
 from controller.source.files import Document, expanded, line_of, parse, read, read_text
-from controller.source.values import Map, Real, Seq, resolve
+from controller.source.values import Map, Octal, Real, Seq, resolve
 from controller.source.words import nearest
 
 __all__ = [
-    "Document", "Map", "Real", "Seq", "expanded", "line_of", "nearest", "parse", "read", "read_text", "resolve",
+    "Document", "Map", "Octal", "Real", "Seq", "expanded", "line_of", "nearest", "parse", "read", "read_text",
+    "resolve",
 ]  # fmt: skip

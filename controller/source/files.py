@@ -43,8 +43,17 @@ def expanded(path: str | Path) -> Path:
     return Path(os.path.expanduser(path))  # noqa: PTH111 - see above
 
 
-def read_text(path: Path, *, limit_bytes: int, error: type[InputError]) -> str:
+SPLIT = Text("bagi menjadi beberapa berkas dalam satu folder", "split it into several files in one folder")
+
+
+def read_text(path: Path, *, limit_bytes: int, error: type[InputError], too_large: Text = SPLIT) -> str:
     """The text of a file.
+
+    Args:
+        path: of the file.
+        limit_bytes: what it may be.
+        error: the class of what is raised.
+        too_large: what to do about one that is larger.
 
     Raises:
         InputError: as ``error``: missing, a folder, unreadable, too large, or not text in UTF-8.
@@ -70,7 +79,7 @@ def read_text(path: Path, *, limit_bytes: int, error: type[InputError]) -> str:
         raise error(
             Text(f"berkas lebih besar dari {limit}", f"the file is larger than {limit}"),
             where=str(path),
-            hint=Text("bagi menjadi beberapa berkas dalam satu folder", "split it into several files in one folder"),
+            hint=too_large,
         )
     try:
         return raw.decode("utf-8-sig")
@@ -83,8 +92,14 @@ def read_text(path: Path, *, limit_bytes: int, error: type[InputError]) -> str:
         ) from fault
 
 
-def read(path: Path, *, limit_bytes: int, error: type[InputError]) -> Document:
+def read(path: Path, *, limit_bytes: int, error: type[InputError], mistakes: list[Problem] | None = None) -> Document:
     """One YAML (or JSON) file.
+
+    Args:
+        path: of the file.
+        limit_bytes: what it may be.
+        error: the class of what is raised.
+        mistakes: takes those that leave a value to look at (a key written twice), so that all can be told at once.
 
     Raises:
         InputError: as ``error``, with every mistake that could be found.
@@ -92,11 +107,11 @@ def read(path: Path, *, limit_bytes: int, error: type[InputError]) -> Document:
     text = read_text(path, limit_bytes=limit_bytes, error=error)
     if path.suffix == ".json":  # tabs are welcome in JSON and refused in YAML; no JSON string holds a raw one
         text = text.replace("\t", " ")
-    return Document(path, text, parse(text, str(path), error=error))
+    return Document(path, text, parse(text, str(path), error=error, mistakes=mistakes))
 
 
-def parse(text: str, name: str, *, error: type[InputError]) -> Any:
-    """The value of a text: ``Map``, ``Seq`` and scalars; ``name`` is what errors call the file.
+def parse(text: str, name: str, *, error: type[InputError], mistakes: list[Problem] | None = None) -> Any:
+    """The value of a text: ``Map``, ``Seq`` and scalars; ``name`` is what errors call the file; see ``read``.
 
     Raises:
         InputError: as ``error``, with every mistake that could be found.
@@ -106,9 +121,11 @@ def parse(text: str, name: str, *, error: type[InputError]) -> Any:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     problems: list[Problem] = []
     root: Any = None
+    is_whole = False
     try:
         builder = Builder(yaml.parse(text, Loader=loader), name, problems)
         root = builder.document()
+        is_whole = True
     except yaml.MarkedYAMLError as fault:
         mark = fault.problem_mark or fault.context_mark
         problems.append(_syntax(name, mark.line + 1 if mark else 1, fault.problem or "", text))
@@ -117,7 +134,9 @@ def parse(text: str, name: str, *, error: type[InputError]) -> Any:
         problems.append(_syntax(name, text.count("\n", 0, at) + 1, str(getattr(fault, "reason", fault)), text))
     except Stop:
         pass  # its reason is among the problems already
-    if problems:
+    if is_whole and mistakes is not None:
+        mistakes += problems
+    elif problems:
         raise error.of(problems)
     return root
 

@@ -40,6 +40,10 @@ class Real(float):
     text: str
 
 
+class Octal(int):
+    """A whole number that was written to base 8, with a nought before it: permissions are."""
+
+
 class Seq(list[Any]):
     """A sequence; ``line`` is where it begins, ``lines`` where each entry stands (from 1)."""
 
@@ -243,6 +247,8 @@ def resolve(plain: str) -> str | int | float | bool | None:
         digits = digits.lstrip("+-").lower()
         base = {"0b": 2, "0x": 16, "0o": 8}.get(digits[:2], 8 if digits[0] == "0" and len(digits) > 1 else 10)
         body = digits[2:] if digits[:2] in ("0b", "0x", "0o") else digits
+        if base == 8 and sign == 1 and body:
+            return Octal(body, 8)
         return sign * int(body, base) if body else plain
     if _FLOAT.fullmatch(plain):
         real = Real(plain.replace("_", ""))

@@ -14,76 +14,27 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Self, TypeVar
 
-from agent.protocol import LINE_LIMIT_BYTES
+from agent.protocol import CHUNK_BYTES, LINE_LIMIT_BYTES
 from controller.errors import AgentFault, LineLost
-from controller.settings import Secret
 from controller.text import Text
 
 T = TypeVar("T")
+COMPUTERS, WINE = "computers", "wine"
+"""What a transport has been proved on: real computers, or what stands for them in our lab (``docs/decisions/0061``)."""
 ERRORS_LIMIT_BYTES = 8192
 """How much of the other end's stderr is kept: its tail."""
 
 
-class Endpoint(Protocol):
-    """What a transport must know of a host; the inventory's ``Connection`` has it."""
+@dataclass(frozen=True)
+class Package:
+    """A Python for Windows, as it is sent."""
 
-    @property
-    def kind(self) -> str:
-        """``ssh``, ``winrm``, ``local`` or ``memory``."""
-
-    @property
-    def address(self) -> str:
-        """Name or address; may be an alias of ssh_config."""
-
-    @property
-    def port(self) -> int | None:
-        """None: the transport's own."""
-
-    @property
-    def user(self) -> str | None:
-        """None: whoever the transport would be by itself."""
-
-    @property
-    def password(self) -> Secret | None:
-        """Of the user."""
-
-    @property
-    def private_key_file(self) -> str | Path | None:
-        """``~`` is understood."""
-
-    @property
-    def host_key_checking(self) -> bool:
-        """False: the inventory says that any host key will do."""
-
-    @property
-    def timeout_s(self) -> float | None:
-        """Until the connection stands; None: the options' own."""
-
-    @property
-    def become(self) -> bool:
-        """Whether the agent runs as ``become_user``."""
-
-    @property
-    def become_user(self) -> str:
-        """Usually root."""
-
-    @property
-    def become_method(self) -> str:
-        """Only ``sudo`` is understood."""
-
-    @property
-    def become_password(self) -> Secret | None:
-        """What sudo is told if it asks."""
-
-    @property
-    def python(self) -> str | None:
-        """Where the inventory says Python is."""
-
-    @property
-    def extra(self) -> Mapping[str, object]:
-        """The other ``ansible_*`` connection variables, unread."""
+    archive: Path
+    """A tar.gz."""
+    listed: str
+    """The SHA-256 of the list in it, of its files and their digests."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +51,14 @@ class Options:
     """All attempts and the waits between them."""
     dead_after_s: float = 15.0
     """A line on which nothing is acknowledged for this long is lost."""
+    brings: bool = False
+    """Whether there is a Python that is brought to computers which have none: then it is looked for there, too."""
+    pythons: Mapping[str, str] = field(default_factory=dict)
+    """By platform of Windows, the SHA-256 of what is brought to computers without a Python."""
+    package: Callable[[str], Package | None] = lambda _: None
+    """What is sent of one of these; None where it is damaged here."""
+    slowly: bool = True
+    """Whether a Python may be brought by PowerShell, where there is nothing better."""
     gate: AbstractContextManager[object] | None = None
     """Held while a connection is being made, e.g. a semaphore: a cap of simultaneous new connections."""
     cache: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
@@ -117,6 +76,9 @@ class Options:
 
 class Channel(ABC):
     """Bytes there, lines back. One thread writes and reads; ``close`` may come from another."""
+
+    chunk_bytes = CHUNK_BYTES
+    """How much of something large is written at once."""
 
     def __init__(self) -> None:
         self.sent_bytes = 0
@@ -219,6 +181,8 @@ class Transport(ABC):
 
     round_trips = 0
     """What connecting took, from the first packet until a command was started."""
+    proof = COMPUTERS
+    """On what its contract has been proved."""
 
     @abstractmethod
     def connect(self, command: str | None = None) -> None:

@@ -10,7 +10,8 @@ import signal
 import subprocess
 import time
 
-from controller.transport.base import ERRORS_LIMIT_BYTES, Channel, Endpoint, Options, Transport, lost
+from controller.inventory import Connection
+from controller.transport.base import ERRORS_LIMIT_BYTES, Channel, Options, Transport, lost
 
 _PIECE_BYTES = 65536
 _END_S = 2.0
@@ -22,7 +23,7 @@ _BY_ITSELF_S = 0.3
 class LocalTransport(Transport):
     """Commands under ``sh -c``, each in a session of its own so that Ctrl-C at the terminal does not reach them."""
 
-    def __init__(self, connection: Endpoint, options: Options) -> None:
+    def __init__(self, connection: Connection, options: Options) -> None:
         self._connection = connection
         self._options = options
         self._channels: list[LocalChannel] = []

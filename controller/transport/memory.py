@@ -22,8 +22,9 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from controller.errors import HostError, InventoryError
+from controller.inventory import Connection
 from controller.text import Text
-from controller.transport.base import Channel, Endpoint, Options, Transport, lost
+from controller.transport.base import Channel, Options, Transport, lost
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class Clock(Protocol):
 class MemoryTransport(Transport):
     """The way to a script."""
 
-    def __init__(self, connection: Endpoint, options: Options) -> None:
+    def __init__(self, connection: Connection, options: Options) -> None:
         self._connection = connection
         computers: Computers = options.cache.get("memory", {})
         try:

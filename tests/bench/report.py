@@ -83,8 +83,8 @@ def sizes(folder: Path) -> str:
         took_s.append(time.monotonic() - began)
     body = [
         ["bootstrap command, bytes", str(len(boot_command()))],
-        ["first stage, bytes", str(len(made.stage))],
-        ["agent, bytes, sent once", str(made.path(made.agent).stat().st_size)],
+        ["first stage, bytes", str(len(made.agents["linux"].stage))],
+        ["agent, bytes, sent once", str(made.path(made.agents["linux"].archive).stat().st_size)],
         ["`pasang --help`, ms (best of 7)", f"{1000 * min(took_s):.0f}"],
     ]
     return _table(["", ""], body)

@@ -7,20 +7,13 @@ from __future__ import annotations
 
 import json
 import random
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from controller.form.json import to_json
 from controller.form.project import project
-
-CASES = Path(__file__).parent / "form"
-NAMES = sorted(path.stem for path in CASES.glob("*.ndjson"))
-
-
-def events(name: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (CASES / f"{name}.ndjson").read_text(encoding="utf-8").splitlines()]
+from tests.cases.forms import CASES, NAMES, events
 
 
 def exported(records: list[dict[str, Any]]) -> dict[str, Any]:

@@ -205,6 +205,7 @@ def deb_meta(path: Path) -> dict[str, Any]:
         "pre_depends": "Pre-Depends",
         "provides": "Provides",
         "conflicts": "Conflicts",
+        "replaces": "Replaces",
     }
     meta: dict[str, Any] = {}
     for key, field in fields.items():

@@ -24,12 +24,16 @@ DIED = 86
 def perform(job: dict[str, Any]) -> dict[str, Any]:
     """Run ``verb`` of ``kind``; ``failed`` stands in the answer where it raised ActionFailed."""
     from agent.actions import ActionFailed, action
-    from agent.host.linux import LinuxHost
+    from agent.host import this_host
 
-    host = LinuxHost(job["root"])
+    host = this_host(job["root"])
+    for name, value in job.get("instead", {}).items():
+        module, _, attribute = name.rpartition(".")
+        setattr(__import__(module, fromlist=["_"]), attribute, stand_in(value))
     host.payloads = job.get("payloads", {})
     module = action(job["kind"])
     given = job["given"]
+    host.stall_s = given.get("stall_s")  # as the run says it to the host while an action is at work
     try:
         if job["verb"] in ("detect", "verify"):
             found = getattr(module, job["verb"])(given, host)
@@ -44,6 +48,34 @@ def perform(job: dict[str, Any]) -> dict[str, Any]:
         return {"evidence": getattr(module, job["verb"])(given, host)}
     except ActionFailed as failure:
         return {"failed": failure.reason, "evidence": failure.evidence}
+
+
+def stand_in(value: Any) -> Any:
+    """What stands for a number, or for a function that says where a program is."""
+    return (lambda: value) if isinstance(value, str) else value
+
+
+ROUND = ("detect", "capture", "apply", "verify", "apply", "detect", "undo", "detect", "undo", "detect")
+
+
+def round_trips(job: dict[str, Any]) -> list[list[dict[str, Any]]]:
+    """Each of several actions there and back, everything twice; what each verb of ``ROUND`` answered."""
+    found = []
+    for spec in job["given"]["specs"]:
+        answers: list[dict[str, Any]] = []
+        for verb in ROUND:
+            given = answers[1]["entry"] if verb == "undo" else spec
+            answers.append(perform({**job, "verb": verb, "given": json.loads(json.dumps(given))}))
+        found.append(answers)
+    return found
+
+
+def ask(job: dict[str, Any]) -> dict[str, Any]:
+    """Put one question of a probe."""
+    from agent.host import this_host
+    from agent.probes import probe
+
+    return probe(job["given"], this_host(job["root"]), {"at": 0, "mono": 0, "logs": {}})
 
 
 def die_at(count: int) -> None:
@@ -78,4 +110,5 @@ if __name__ == "__main__":
     the_job = json.loads(sys.argv[1])
     if the_job.get("die_at"):
         die_at(the_job["die_at"])
-    print(json.dumps(perform(the_job)))
+    by_verb = {"ask": ask, "round trips": round_trips}
+    print(json.dumps(by_verb.get(the_job["verb"], perform)(the_job)))

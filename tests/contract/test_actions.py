@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import stat
 import tarfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -118,12 +119,12 @@ def tar_of(path: Path, compression: str = "gz", *, top: str = "app-1.0/") -> Pat
     return path
 
 
-def zip_of(path: Path) -> Path:
+def zip_of(path: Path, *, top: str = "") -> Path:
     with zipfile.ZipFile(path, "w") as archive:
-        row = zipfile.ZipInfo("bin/app", (2017, 7, 14, 2, 40, 0))
+        row = zipfile.ZipInfo(top + "bin/app", (2017, 7, 14, 2, 40, 0))
         row.external_attr = (stat.S_IFREG | 0o755) << 16
         archive.writestr(row, "#!/bin/sh\n")
-        link = zipfile.ZipInfo("app", (2017, 7, 14, 2, 40, 0))
+        link = zipfile.ZipInfo(top + "app", (2017, 7, 14, 2, 40, 0))
         link.external_attr = (stat.S_IFLNK | 0o777) << 16
         archive.writestr(link, "bin/app")
     return path
@@ -135,9 +136,15 @@ def archive_tar(world: Path, computer: ThisComputer, compression: str = "gz") ->
     return {"payload": "app", "into": str(world / "opt/app"), "version": "1.0", "link": "current", "strip": 1}
 
 
-def archive_zip(world: Path, computer: ThisComputer) -> dict[str, Any]:
-    computer.add_payload("app", zip_of(world.parent / "app.zip"), format="zip", meta={"unpacked_size_bytes": 17})
-    return {"payload": "app", "into": str(world / "opt/app"), "version": "1.0", "link": "current"}
+def archive_zip(world: Path, computer: ThisComputer, top: str = "") -> dict[str, Any]:
+    path = zip_of(world.parent / "app.zip", top=top)
+    computer.add_payload("app", path, format="zip", meta={"unpacked_size_bytes": 17})
+    spec = {"payload": "app", "into": str(world / "opt/app"), "version": "1.0", "link": "current"}
+    return {**spec, "strip": top.count("/")}
+
+
+def archive_zip_below(world: Path, computer: ThisComputer) -> dict[str, Any]:
+    return archive_zip(world, computer, "app-1.0/")
 
 
 def archive_upgrade(world: Path, computer: ThisComputer) -> dict[str, Any]:
@@ -209,6 +216,30 @@ def computer(tmp_path: Path) -> ThisComputer:
     return ThisComputer(tmp_path)
 
 
+@pytest.fixture
+def as_agent() -> Iterator[None]:
+    """What this process makes is for nobody else, as it is with the agent's."""
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
+def another(folder: Path) -> tuple[Path, ThisComputer]:
+    """As the fixtures ``world`` and ``computer``, for a test that needs many."""
+    world = folder / "dunia"
+    world.mkdir(parents=True)
+    return world, ThisComputer(folder)
+
+
+def captured(
+    case: Case, world: Path, computer: ThisComputer
+) -> tuple[dict[str, Any], dict[str, tuple[Any, ...]], dict[str, Any]]:
+    """A case about to be applied: what is asked, the world before, what capture kept."""
+    spec = case.prepare(world, computer)
+    before = tree(world)
+    return spec, before, computer.do("capture", case.kind, spec, keep=computer.keep_folder())["entry"]
+
+
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_there_and_back(case: Case, world: Path, computer: ThisComputer) -> None:
     spec = case.prepare(world, computer)
@@ -236,9 +267,7 @@ def test_there_and_back(case: Case, world: Path, computer: ThisComputer) -> None
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_undo_of_what_never_began_and_twice(case: Case, world: Path, computer: ThisComputer) -> None:
-    spec = case.prepare(world, computer)
-    before = tree(world)
-    entry = computer.do("capture", case.kind, spec, keep=computer.keep_folder())["entry"]
+    spec, before, entry = captured(case, world, computer)
     assert "failed" not in computer.do("undo", case.kind, entry)
     assert tree(world) == before
     computer.do("apply", case.kind, spec)
@@ -251,16 +280,9 @@ def test_undo_of_what_never_began_and_twice(case: Case, world: Path, computer: T
 def test_death_at_every_change(case: Case, tmp_path: Path) -> None:
     """Die at the 1st, 2nd, … change of apply; then either undo at once, or apply again and undo."""
     for way in ("undo", "finish"):
-        at = 0
-        while True:
-            at += 1
-            folder = tmp_path / f"{way}-{at}"
-            world = folder / "dunia"
-            world.mkdir(parents=True)
-            computer = ThisComputer(folder)
-            spec = case.prepare(world, computer)
-            before = tree(world)
-            entry = computer.do("capture", case.kind, spec, keep=computer.keep_folder())["entry"]
+        for at in itertools.count(1):
+            world, computer = another(tmp_path / f"{way}-{at}")
+            spec, before, entry = captured(case, world, computer)
             died = computer.do_and_die("apply", case.kind, spec, at)
             if way == "finish":
                 assert "failed" not in computer.do("apply", case.kind, spec), at
@@ -277,9 +299,7 @@ def test_death_at_every_change_of_capture(case: Case, world: Path, computer: Thi
     """It is done again in the same folder, as a run that goes on does it."""
     spec = case.prepare(world, computer)
     before = tree(world)
-    at = 0
-    while True:
-        at += 1
+    for at in itertools.count(1):
         keep = computer.keep_folder()
         died = computer.do_and_die("capture", case.kind, spec, at, keep=keep)
         entry = computer.do("capture", case.kind, spec, keep=keep)["entry"]
@@ -293,22 +313,16 @@ def test_death_at_every_change_of_capture(case: Case, world: Path, computer: Thi
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.kind != "command"], ids=str)
 def test_death_at_every_change_of_undo(case: Case, tmp_path: Path) -> None:
-    at = 0
-    while True:
-        at += 1
-        folder = tmp_path / str(at)
-        world = folder / "dunia"
-        world.mkdir(parents=True)
-        computer = ThisComputer(folder)
-        spec = case.prepare(world, computer)
-        before = tree(world)
-        entry = computer.do("capture", case.kind, spec, keep=computer.keep_folder())["entry"]
+    for at in itertools.count(1):
+        world, computer = another(tmp_path / str(at))
+        spec, before, entry = captured(case, world, computer)
         computer.do("apply", case.kind, spec)
         died = computer.do_and_die("undo", case.kind, entry, at)
         assert "failed" not in computer.do("undo", case.kind, entry), at
         assert tree(world) == before, f"died at change {at} of undo"
         if not died:
             break
+    assert at > 1
 
 
 def test_permissions_and_owner_of_what_was_unpacked(world: Path, computer: ThisComputer) -> None:
@@ -320,6 +334,17 @@ def test_permissions_and_owner_of_what_was_unpacked(world: Path, computer: ThisC
     assert program.stat().st_mtime == 1_500_000_000
     assert (world / "opt/app/current/share/b.txt").read_text() == "a\n"
     assert (world / "opt/app/current/share/c.txt").samefile(world / "opt/app/current/share/a.txt")
+
+
+@pytest.mark.parametrize("prepare", [archive_tar, archive_zip, archive_zip_below])
+def test_folders_that_an_archive_does_not_list_are_for_everybody(
+    prepare: Callable[[Path, ThisComputer], dict[str, Any]], world: Path, computer: ThisComputer, as_agent: None
+) -> None:
+    spec = prepare(world, computer)
+    computer.do("apply", "archive", spec)
+    folders = [path for path in [world / "opt", *(world / "opt").rglob("*")] if path.is_dir() and not path.is_symlink()]
+    assert [path.name for path in folders if path.name == "bin"]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folders} == {0o755}
 
 
 def test_a_release_that_lost_a_file_is_made_whole(world: Path, computer: ThisComputer) -> None:
@@ -383,6 +408,31 @@ def test_a_command_with_no_way_to_see_it_says_so(computer: ThisComputer) -> None
     assert "creates" in found["reason"]["en"]
     assert computer.do("verify", "command", {"argv": ["true"]})["state"] == "present"
     assert computer.do("undo", "command", {})["evidence"] == {"undo": None}
+
+
+def test_what_programs_make_is_for_everybody(world: Path, computer: ThisComputer, as_agent: None) -> None:
+    made = world / "app/isi"
+    spec = {"shell": f"mkdir {made.parent} && echo isi >{made}", "undo": {"shell": f"umask >{made}; chmod 600 {made}"}}
+    computer.do("apply", "command", spec)
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (made.parent, made)] == [0o755, 0o644]
+    assert ThisComputer(world).do("undo", "command", spec)["evidence"]["exit_code"] == 0
+    assert made.read_text() == "0022\n"
+    own = world / "milik-kita"
+    own.touch()
+    assert stat.S_IMODE(own.stat().st_mode) == 0o600, "our own files keep their mode"
+
+
+def test_an_undo_has_its_own_words_and_else_those_of_its_command(world: Path, computer: ThisComputer) -> None:
+    (world / "lain").mkdir()
+    told = {"shell": 'echo "$ISI $LAGI" >kata; sleep ${LAMA:-0}'}
+    spec = {"argv": ["true"], "environment": {"ISI": "satu"}, "directory": str(world), "undo": told}
+    entry = computer.do("capture", "command", spec, keep=str(world))["entry"]
+    assert "failed" not in computer.do("undo", "command", entry)
+    assert (world / "kata").read_text() == "satu \n"
+    own = {**told, "environment": {"LAGI": "dua", "LAMA": "60"}, "directory": str(world / "lain"), "timeout_s": 1.0}
+    entry = computer.do("capture", "command", {**spec, "undo": own}, keep=str(world))["entry"]
+    assert "it was stopped" in computer.do("undo", "command", entry)["failed"]["en"]
+    assert (world / "lain/kata").read_text() == " dua\n"
 
 
 def test_files_that_cannot_be_written_say_why(world: Path, computer: ThisComputer) -> None:

@@ -2,141 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
+import dataclasses
 import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agent.journal import mono
 from agent.protocol import VERSION
-from controller import runtime
-from controller.errors import AgentFault, Busy, HostError
-from controller.run.contact import SILENCE, converse
+from controller.errors import AgentFault, Busy, LineLost
+from controller.run.contact import converse
+from controller.text import Text
 from controller.transport import boot
+from tests.contract.agents import DIGEST, PAYLOAD, Computer, Talk
 from tests.contract.transports import Connection
-
-PAYLOAD = b"isi yang dikirim\n" * 20_000
-DIGEST = hashlib.sha256(PAYLOAD).hexdigest()
-
-
-@dataclass
-class Talk:
-    """One contact: what was said, what was sent."""
-
-    frames: list[dict[str, Any]] = field(default_factory=list)
-    error: HostError | None = None
-    pushed: dict[str, int] = field(default_factory=dict)
-    """By digest: the bytes that went over the line."""
-    sent_bytes: int = 0
-    round_trips: int = 0
-
-    @property
-    def records(self) -> list[dict[str, Any]]:
-        return [frame for frame in self.frames if "seq" in frame]
-
-    @property
-    def end(self) -> dict[str, Any]:
-        return self.records[-1]
-
-
-class Computer:
-    """This computer as a target: its agent's folder, and what is installed, below one folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.root = folder / "agen"
-        self.target = folder / "terpasang.txt"
-        self.payload = folder / "isi.txt"
-        self.payload.write_bytes(PAYLOAD)
-        self.runtime = runtime.prepare(folder / "home")
-
-    def blob(self, digest: str) -> Path:
-        return self.runtime.path(digest) if self.runtime.owns(digest) else self.payload
-
-    def talk(self, **job: Any) -> Talk:
-        talk = Talk()
-        starts: dict[str, int] = {}
-
-        def progress(digest: str, sent_bytes: int, size_bytes: int) -> None:
-            starts.setdefault(digest, sent_bytes)
-            talk.pushed[digest] = sent_bytes
-
-        said = {"do": "run", "id": "r1.salam", "owner": "ani@pusat", "root": str(self.root), "from": 0, **job}
-        with boot(Connection("local", python=sys.executable)) as channel:
-            try:
-                for frame in converse(channel, said, runtime=self.runtime, blob=self.blob, progress=progress):
-                    if frame is not SILENCE:
-                        talk.frames.append(frame)
-            except HostError as error:
-                talk.error = error
-            talk.sent_bytes, talk.round_trips = channel.sent_bytes, channel.round_trips
-        return talk
-
-    def facts(self, **job: Any) -> Talk:
-        return self.talk(do="facts", **job)
-
-    def install(self, name: str = "r1.salam", **job: Any) -> Talk:
-        return self.talk(id=name, plan=self.plan(), **job)
-
-    def plan(self, **changes: Any) -> dict[str, Any]:
-        variant = {
-            "when": {"os": "linux"},
-            "requirements": {},
-            "install": [{"kind": "file", "path": str(self.target), "payload": "isi", "state": "present"}],
-            "run": [],
-            "test": [{"kind": "file", "path": str(self.target), "exists": True}],
-            "configure": {"actions": []},
-            "verify": [],
-            "watch": [],
-        }
-        return {
-            "protocol": VERSION,
-            "mode": "install",
-            "run": "r1",
-            "form": "FI-2026-000001",
-            "software": {"name": "salam", "version": "1"},
-            "location": "user",
-            "payloads": {
-                "isi": {"digest": DIGEST, "size_bytes": len(PAYLOAD), "file": "isi.txt", "format": "other", "meta": {}}
-            },
-            "variants": [variant],
-            "decision": None,
-            "policy": {"keep_days": 30},
-            "secrets": [],
-            "digest": "0" * 64,
-            **changes,
-        }
-
-    @property
-    def home(self) -> Path:
-        return self.root / "agent" / self.runtime.agent
-
-    def hold(self, **changes: Any) -> dict[str, Any]:
-        """Write the lock as another run's agent would."""
-        from agent.host.linux import boot_id
-        from agent.lock import started_at
-
-        pid = changes.get("pid", os.getpid())
-        holder = {
-            "run": "r9.lain",
-            "owner": "rudi@loket",
-            "since": "2026-11-22T03:00:00.000Z",
-            "until": time.time() + 3600,
-            "pid": pid,
-            "began": started_at(pid),
-            "boot": boot_id(),
-            **changes,
-        }
-        self.root.mkdir(exist_ok=True)
-        (self.root / "lock").write_text(json.dumps(holder))
-        return holder
 
 
 @pytest.fixture
@@ -149,7 +33,7 @@ def test_what_is_there_is_not_sent_again(computer: Computer) -> None:
     assert first.error is None
     assert first.end["outcome"] == "installed"
     assert computer.target.read_bytes() == PAYLOAD
-    assert set(first.pushed) == {computer.runtime.agent, DIGEST}
+    assert set(first.pushed) == {computer.compiled, DIGEST}
     assert first.round_trips <= 3
     again = computer.install("r2.salam")
     assert again.end["outcome"] == "already_installed"
@@ -161,43 +45,48 @@ def test_what_is_there_is_not_sent_again(computer: Computer) -> None:
 def test_the_journal_is_followed_from_any_record_on(computer: Computer) -> None:
     told = computer.install().records
     assert [r["seq"] for r in told] == list(range(1, len(told) + 1))
-    for have in (0, 1, len(told) // 2, len(told) - 1, len(told), len(told) + 5):
+    for have in (0, 1, len(told) // 2, len(told) - 1, len(told)):
         again = computer.talk(**{"from": have, "plan": None})
         assert again.error is None
         assert again.records == told[have:]
 
 
-@pytest.mark.parametrize("damage", ["changed", "added", "removed", "cut"])
+@pytest.mark.parametrize("damage", ["changed", "removed", "cut", "emptied"])
 def test_a_damaged_agent_is_put_right_before_it_runs(computer: Computer, damage: str) -> None:
     computer.facts()
-    victim = computer.home / "agent" / "lock.py"
-    whole = victim.read_bytes()
-    if damage == "changed":
-        victim.write_bytes(whole + b"\nraise SystemExit(3)\n")
-    elif damage == "added":
-        (computer.home / "agent" / "json.py").write_text("raise SystemExit(3)\n")
-    elif damage == "removed":
-        victim.unlink()
+    whole = computer.agent.read_bytes()
+    if damage == "removed":
+        computer.agent.unlink()
     else:
-        victim.write_bytes(whole[:100])
+        changed = whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:]
+        computer.agent.write_bytes({"changed": changed, "cut": whole[:-1], "emptied": b""}[damage])
     talk = computer.facts()
     assert talk.error is None
     assert talk.frames[0]["facts"]["os"] == "linux"
-    assert set(talk.pushed) == {computer.runtime.agent}
-    assert victim.read_bytes() == whole
-    assert not (computer.home / "agent" / "json.py").exists()
+    assert set(talk.pushed) == {computer.compiled}
+    assert computer.agent.read_bytes() == whole
+    assert computer.facts().pushed == {}
+
+
+def test_a_computer_with_another_python_compiles_the_agent_itself(computer: Computer) -> None:
+    made = computer.runtime
+    other = dataclasses.replace(made.agents["linux"], compiled={"00000d0a": computer.compiled})
+    computer.runtime = dataclasses.replace(made, agents={**made.agents, "linux": other})
+    talk = computer.facts()
+    assert talk.error is None
+    assert set(talk.pushed) == {made.agents["linux"].archive}
     assert computer.facts().pushed == {}
 
 
 def test_an_agent_that_arrives_damaged_is_refused(computer: Computer) -> None:
-    path = computer.runtime.path(computer.runtime.agent)
+    path = computer.runtime.path(computer.compiled)
     data = bytearray(path.read_bytes())
     data[1000] ^= 1
     path.write_bytes(data)
     talk = computer.facts()
     assert isinstance(talk.error, AgentFault)
     assert "damaged" in talk.error.say("en")
-    assert not computer.home.exists()
+    assert not computer.agent.exists()
 
 
 def test_half_a_payload_is_gone_on_with(computer: Computer) -> None:
@@ -241,12 +130,12 @@ def test_the_lock_of_a_living_run_says_whose_and_since_when(computer: Computer) 
     computer.hold()
     talk = computer.install()
     assert isinstance(talk.error, Busy)
-    assert "rudi@loket" in talk.error.say("en")
+    assert "staf@loket" in talk.error.say("en")
     assert "2026-11-22T03:00:00" in talk.error.say("id")
     assert talk.records == []
     assert not computer.target.exists()
     holder = computer.facts().frames[0]["holder"]
-    assert (holder["run"], holder["owner"]) == ("r9.lain", "rudi@loket")
+    assert (holder["run"], holder["owner"]) == ("r9.lain", "staf@loket")
 
 
 def ended_pid() -> int:
@@ -255,7 +144,9 @@ def ended_pid() -> int:
     return process.pid
 
 
-@pytest.mark.parametrize("why", ["process gone", "number used again", "other boot", "handed to nobody", "torn"])
+@pytest.mark.parametrize(
+    "why", ["process gone", "number used again", "other boot", "handed to nobody", "handed before a reboot", "torn"]
+)
 def test_the_lock_of_a_dead_run_is_taken(computer: Computer, why: str) -> None:
     if why == "process gone":
         computer.hold(pid=ended_pid(), began="1")
@@ -264,7 +155,9 @@ def test_the_lock_of_a_dead_run_is_taken(computer: Computer, why: str) -> None:
     elif why == "other boot":
         computer.hold(boot="11111111-2222-3333-4444-555555555555")
     elif why == "handed to nobody":
-        computer.hold(pid=ended_pid(), began="1", handed_until=time.time() - 1)
+        computer.hold(pid=ended_pid(), began=None, handed_until=mono() - 1)
+    elif why == "handed before a reboot":
+        computer.hold(began=None, handed_until=mono() + 3600, boot="11111111-2222-3333-4444-555555555555")
     else:
         computer.root.mkdir()
         (computer.root / "lock").write_bytes(b'{"run": "r9.la')
@@ -292,6 +185,41 @@ def test_a_run_at_work_is_followed_by_whoever_comes(computer: Computer) -> None:
     told = [f for f in first if "seq" in f] + talk.records
     assert [r["seq"] for r in told] == list(range(1, len(told) + 1))
     assert sum(r["type"] == "agent_started" for r in told) == 2, "the one that looked and the one that worked"
+
+
+def test_a_line_of_which_only_one_side_knows_that_it_is_lost(computer: Computer) -> None:
+    """The first contact waits for bytes that never come; the next one of the same run waits until it has noticed."""
+    computer.facts()
+    said = {"do": "run", "id": "r1.salam", "owner": "ani@pusat", "root": str(computer.root), "plan": computer.plan()}
+
+    def stay(digest: str) -> Path:
+        assert digest == DIGEST
+        waiting.append(computer.install(silence_s=2))
+        raise LineLost(Text("putus", "lost"))
+
+    waiting: list[Talk] = []
+    with boot(Connection("local", python=sys.executable)) as channel:
+        frames = converse(
+            channel, {**said, "silence_s": 2}, runtime=computer.runtime, blob=stay, progress=lambda *_: None
+        )
+        first = []
+        with pytest.raises(LineLost):
+            first.extend(frames)
+    (talk,) = waiting
+    assert talk.error is None
+    assert talk.end["outcome"] == "installed"
+    assert computer.target.read_bytes() == PAYLOAD
+    starts = [r["seq"] for r in talk.records if r["type"] == "agent_started" and not r["detached"]]
+    assert len(starts) == 2, "the one that waited in vain, and the one that came after it"
+    assert [r["seq"] for r in talk.records] == list(range(1, len(talk.records) + 1))
+
+
+def test_a_contact_that_does_not_go_is_not_waited_for_for_ever(computer: Computer) -> None:
+    computer.facts()
+    computer.hold(run="r1.salam", owner="ani@pusat")
+    talk = computer.install(silence_s=-4.5)  # of which half a second of grace is left
+    assert isinstance(talk.error, Busy)
+    assert "ani@pusat" in talk.error.say("en")
 
 
 def test_a_run_that_is_not_here(computer: Computer) -> None:
@@ -364,7 +292,9 @@ def test_a_disk_too_full_for_the_payload(small: Computer) -> None:
 
 USE = """\
 import json, os, sys
-sys.path.insert(0, sys.argv[1])
+import marshal
+with open(sys.argv[1], "rb") as file:
+    exec(marshal.loads(file.read()[16:]), {"__name__": "bundle", "__file__": sys.argv[1]})
 from agent.host.linux import LinuxHost
 host = LinuxHost(sys.argv[2])
 host.psutil_digest = sys.argv[3]
@@ -379,7 +309,7 @@ def test_psutil_is_sent_once_unpacked_and_used(computer: Computer) -> None:
     assert computer.facts(psutil=computer.runtime.psutil).pushed == {}
 
     def used() -> Any:
-        argv = [sys.executable, "-I", "-S", "-c", USE, str(computer.home), str(computer.root), wheel]
+        argv = [sys.executable, "-I", "-S", "-c", USE, str(computer.agent), str(computer.root), wheel]
         return json.loads(subprocess.run(argv, check=True, capture_output=True).stdout)
 
     path, total_bytes = used()
@@ -392,9 +322,22 @@ def test_a_damaged_wheel_is_not_used(computer: Computer) -> None:
     computer.facts(psutil=computer.runtime.psutil)
     kept = computer.root / "blobs" / wheel
     kept.write_bytes(kept.read_bytes()[:-1] + b"!")
-    argv = [sys.executable, "-I", "-S", "-c", USE, str(computer.home), str(computer.root), wheel]
+    argv = [sys.executable, "-I", "-S", "-c", USE, str(computer.agent), str(computer.root), wheel]
     assert json.loads(subprocess.run(argv, check=True, capture_output=True).stdout) is None
     assert wheel in computer.facts(psutil=computer.runtime.psutil).pushed, "and it is had again"
+
+
+def test_a_computer_that_knows_less_than_it_told_needs_a_person(computer: Computer) -> None:
+    told = computer.install().end["seq"]
+    journal = computer.root / "runs" / "r1.salam" / "journal.ndjson"
+    journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:-4]))
+    before = journal.read_bytes()
+    talk = computer.talk(plan=None, **{"from": told})
+    assert isinstance(talk.error, AgentFault)
+    assert talk.error.outcome == "needs_person"
+    assert f"({told - 4}) than what was received of it ({told})" in talk.error.what.en
+    assert talk.frames == []
+    assert journal.read_bytes() == before, "two stories under the same numbers would be one too many"
 
 
 def test_cleaning_leaves_what_the_way_back_needs(computer: Computer) -> None:
@@ -409,3 +352,34 @@ def test_cleaning_leaves_what_the_way_back_needs(computer: Computer) -> None:
     (computer.root / "lock").unlink()
     computer.talk(do="clean", id="clean", all=True)
     assert sorted(p.name for p in computer.root.iterdir()) == ["lock"]
+
+
+def test_one_run_is_carried_out_under_one_name(computer: Computer) -> None:
+    """The computer stands in the inventory twice: its second form is not filled with the work of the first."""
+    assert computer.install(host="pc1").end["outcome"] == "installed"
+    again = computer.install(host="pc-lama")
+    assert isinstance(again.error, AgentFault)
+    assert again.error.outcome == "not_started"
+    assert "pc1" in again.error.say("id")
+    assert again.records == []
+    assert computer.facts().frames[0]["holder"] == {}
+    assert computer.talk(plan=None, host="pc1").end["outcome"] == "installed"
+    assert computer.install("r2.salam", host="pc-lama").end["outcome"] == "already_installed"
+
+
+def test_a_run_that_waits_for_a_person_is_known_and_in_nobodys_way(computer: Computer) -> None:
+    asking = computer.plan()
+    more = {"kind": "file", "path": f"{computer.target}.2", "content": "halo", "state": "present"}
+    asking["variants"][0]["configure"] = {"decision": "ask", "actions": [more]}
+    assert computer.talk(plan=asking, host="pc1", lasts_s=60).end["type"] == "waiting"
+
+    def holder() -> tuple[Any, ...]:
+        told = computer.facts().frames[0]["holder"]
+        return tuple(told.get(key) for key in ("run", "owner", "host", "why"))
+
+    assert holder() == ("r1.salam", "ani@pusat", "pc1", "decision")
+    assert computer.install("r2.salam").end["outcome"] == "already_installed"
+    assert holder() == ("r1.salam", "ani@pusat", "pc1", "decision")
+    decision = {"configure": True, "by": "ani", "reason": {"id": "perlu", "en": "needed"}}
+    assert computer.talk(plan=None, host="pc1", decision=decision).end["outcome"] == "installed"
+    assert holder() == (None,) * 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import signal
 import socket
 import ssl
 import subprocess
@@ -15,9 +16,11 @@ import time
 import pytest
 
 from agent.host import sockets, this_host
-from agent.host.processes import holders, process_of
-from agent.probes import patterns, probe
-from agent.requirements import busy
+from agent.host.locks import holder_among
+from agent.host.processes import holders, of_deleted_programs, process_of, processes
+from agent.probes import CannotTell, patterns, probe
+from agent.redact import NOTHING
+from agent.requirements import busy, counted
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
@@ -63,6 +66,29 @@ time.sleep(60)
 """
 
 
+GUEST = """
+mount -t tmpfs guest "$1" && mkdir "$1/usr" && mount --bind /usr "$1/usr" || exit 1
+for each in /bin /lib /lib64; do [ ! -e "$each" ] || cp -a "$each" "$1/"; done
+cp /usr/bin/sleep "$1/tamu" && exec chroot "$1" /tamu "$2"
+"""
+
+
+@contextlib.contextmanager
+def guest(folder, seconds, *namespaces):
+    """``tamu``, with a root folder of its own and in namespaces of its own, as in a container; its number here."""
+    words = ["unshare", *namespaces, "--", "sh", "-c", GUEST, "sh", str(folder), seconds]
+    child = subprocess.Popen(words, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 10
+        while not (found := [p.pid for p in processes(everywhere=True) if p.argv == ["/tamu", seconds]]):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        yield found[0]
+    finally:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+
+
 # -- process ----------------------------------------------------------------------------------------------------------
 
 
@@ -76,6 +102,22 @@ def test_a_process_that_runs_and_ends(host, since):
         assert probe({**spec, "user": "65533"}, host, since)["verdict"] == "failed"
         assert probe({**spec, "count": {"at_most": 0}}, host, since)["verdict"] == "failed"
     assert probe(spec, host, since)["verdict"] == "failed"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="makes namespaces: root only")
+def test_what_runs_in_a_container_is_not_this_computers(host, since, tmp_path):
+    spec = {"kind": "process", "cmdline": r"/tamu 6\d\.75$"}
+    with guest(tmp_path, "61.75", "--mount", "--pid", "--fork") as number:
+        os.unlink(f"/proc/{number}/root/tamu")
+        assert process_of(number) is not None
+        assert probe(spec, host, since)["verdict"] == "failed"
+        assert "/tamu" not in of_deleted_programs()
+        assert counted(["tamu"]) == {"tamu": 0}
+    with guest(tmp_path, "62.75", "--mount") as number:  # a daemon that was moved into a folder is no container
+        os.unlink(f"/proc/{number}/root/tamu")
+        assert probe(spec, host, since)["verdict"] == "passed"
+        assert counted(["tamu"]) == {"tamu": 1}
+        assert [path for path in of_deleted_programs() if path.endswith("/tamu")]
 
 
 def test_a_process_nobody_waited_for_does_not_run(host, since):
@@ -197,7 +239,7 @@ def test_a_version(host, since):
 
 def test_a_catastrophic_pattern_is_stopped(monkeypatch):
     began = time.monotonic()
-    with pytest.raises(patterns.PatternTrouble, match="more simply"):
+    with pytest.raises(CannotTell, match="more simply"):
         patterns.search(r"^(a+)+$", "a" * 64 + "b", patience_s=0.2)
     assert time.monotonic() - began < 3
     assert patterns.search(r"^b$", "a\nb\nc") is not None  # and the timer does not go off later
@@ -224,24 +266,25 @@ def locks(tmp_path, monkeypatch):
 
 
 def test_a_lock_that_is_only_a_file(locks):
-    assert busy.package_manager_holder() is None
+    assert busy.package_manager_holder(NOTHING) is None
 
 
 def test_a_lock_that_is_held(locks):
     with program(LOCK, locks) as (child, _):
-        assert busy.package_manager_holder() == f"{process_of(child.pid).name} (pid {child.pid})"
+        who = f"{NOTHING.head(' '.join(child.args), 80)} (pid {child.pid})"
+        assert busy.package_manager_holder(NOTHING) == who
         # Asking took no lock and gave none back.
-        assert busy.package_manager_holder() is not None
+        assert busy.package_manager_holder(NOTHING) is not None
         # As somebody who may not open it, by the kernel's list.
-        assert busy.holder_among({os.stat(locks).st_ino}) == f"{process_of(child.pid).name} (pid {child.pid})"
-    assert busy.package_manager_holder() is None
-    assert busy.holder_among({os.stat(locks).st_ino}) is None
+        assert holder_among({os.stat(locks).st_ino}, NOTHING) == who
+    assert busy.package_manager_holder(NOTHING) is None
+    assert holder_among({os.stat(locks).st_ino}, NOTHING) is None
 
 
 def test_asking_does_not_lose_our_own_lock(locks):
     with open(locks, "r+") as file:
         fcntl.lockf(file, fcntl.LOCK_EX)
-        assert busy.package_manager_holder() is None  # our own is no obstacle to us
+        assert busy.package_manager_holder(NOTHING) is None  # our own is no obstacle to us
 
 
 # -- http -------------------------------------------------------------------------------------------------------------
@@ -409,7 +452,8 @@ def test_plain_http_loads_no_mail_parser_and_no_tls(tmp_path):
     """What ``agent/http1.py`` is there for; a computer pays for every module."""
     source = (
         "import sys; sys.path.insert(0, sys.argv[1]); from agent.probes import probe;"
-        "row = probe({'kind': 'http', 'url': 'http://127.0.0.1:1/'}, None, {'at': 0});"
+        "from agent.host import this_host;"
+        "row = probe({'kind': 'http', 'url': 'http://127.0.0.1:1/'}, this_host('/tidak/ada'), {'at': 0});"
         "heavy = {'ssl', 'http.client', 'urllib.request', 'urllib.parse', 'email', 'psutil', 'encodings.idna'};"
         "print(row['verdict'], *sorted(heavy & set(sys.modules)))"
     )

@@ -13,6 +13,7 @@ import pytest
 
 from agent.host import this_host
 from agent.probes import log, probe
+from agent.redact import NOTHING
 
 ROOT = os.geteuid() == 0
 
@@ -76,7 +77,8 @@ def test_mode_and_owner(host, tmp_path):
     assert ask(host, path, mode="0640")["verdict"] == "passed"
     assert ask(host, path, mode=0o640)["verdict"] == "passed"
     row = ask(host, path, mode="0644")
-    assert (row["verdict"], row["needed"], row["found"]) == ("failed", "file, 0644", "file, 0640, 0 bytes")
+    assert (row["verdict"], row["needed"]) == ("failed", {"id": "berkas, 0644", "en": "file, 0644"})
+    assert row["found"] == {"id": "berkas, 0640, 0 byte", "en": "file, 0640, 0 bytes"}
     assert ask(host, path, owner=str(os.geteuid()))["verdict"] == "passed"
     assert ask(host, path, owner="nobody-of-that-name")["verdict"] == "failed"
 
@@ -301,6 +303,7 @@ class Journal:
     """A host with a journal of systemd."""
 
     is_administrator = True
+    secrets = NOTHING
 
     def __init__(self, code=0, out="", err="", manager="systemd", root=""):
         self.services = types.SimpleNamespace(name=manager)

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
 import subprocess
 import sys
-import tempfile
-import threading
-import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -18,70 +12,10 @@ from pathlib import Path
 import pytest
 
 from controller.errors import InputError, RecordError
-from controller.records import Redactor, Store, Writer, from_agent
+from controller.records import DURABLE, Redactor, Store, Writer, from_agent
 from controller.records.record import Record
 
 RUN = "20261122-143000-3f9a"
-
-
-def _binary(name: str) -> str | None:
-    installed = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    return str(installed[-1]) if installed else shutil.which(name)
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
-    """A PostgreSQL of our own on a unix socket; its URL without the database's name. In CI it may not be missing."""
-    initdb, server = _binary("initdb"), _binary("postgres")
-    if not (initdb and server) or not hasattr(socket, "AF_UNIX"):
-        assert not os.environ.get("CI"), "PostgreSQL's server is not installed (Debian: postgresql)"
-        pytest.skip("PostgreSQL's server is not installed (Debian: postgresql)")
-    user = "nobody" if os.geteuid() == 0 else None  # the server refuses to run as root
-    folder = Path(tempfile.mkdtemp(prefix="pasang-pg-"))
-    data = folder / "data"
-    try:
-        if user:
-            shutil.chown(folder, user)
-        subprocess.run(
-            [initdb, "-D", data, "-U", "pasang", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"],
-            check=True,
-            capture_output=True,
-            user=user,
-            cwd=folder,
-        )
-        with subprocess.Popen(
-            [server, "-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            user=user,
-            cwd=folder,
-        ) as process:
-            assert process.stderr is not None
-            for line in process.stderr:
-                if b"ready to accept connections" in line:
-                    break
-            drain = threading.Thread(target=process.stderr.read, daemon=True)
-            drain.start()
-            yield f"postgresql://pasang@/{{}}?host={folder}"
-            process.send_signal(2)
-            process.wait(timeout=20)
-            drain.join()
-    finally:
-        shutil.rmtree(folder)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'home' / 'pasang.sqlite3'}"
-    import psycopg
-
-    server = request.getfixturevalue("postgresql")
-    name = "t" + uuid.uuid4().hex
-    with psycopg.connect(server.format("postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    return str(server.format(name))
 
 
 @pytest.fixture
@@ -339,3 +273,13 @@ def test_a_server_that_is_not_there_is_named() -> None:
     with pytest.raises(RecordError, match="PostgreSQL") as caught:
         Store("postgresql://pasang:rahasia99@/x?host=/nonexistent")
     assert "rahasia99" not in caught.value.say("id") + caught.value.say("en")
+
+
+def test_what_nobody_can_tell_again_waits_for_the_disk(tmp_path: Path) -> None:
+    """FULL is 2, NORMAL is 1. Source: https://www.sqlite.org/pragma.html#pragma_synchronous"""
+    with Store(f"sqlite:///{tmp_path / 'pasang.sqlite3'}") as store:
+        for commit, level in ((DURABLE, 2), ("usual", 1), (DURABLE, 2)):
+            store.append([agent(1)], commit=commit)
+            assert store._database.query("PRAGMA synchronous") == [(level,)]
+        store.leases("ani@pusat").renew()
+        assert store._database.query("PRAGMA synchronous") == [(1,)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import statistics
 import subprocess
 import threading
 import time
@@ -23,12 +24,6 @@ from tests.contract.transports import PASSWORDS, Line, Server, free_port, make_k
 STAGE = b"import os,sys\nsys.stdout.write('%d %s\\n'%(os.getuid(),i.readline().decode().strip()))\n"
 JOB = MARK + b'{"stage":%d}\n' % len(STAGE) + STAGE + b"halo\n"
 NOT_ROOT = os.geteuid() != 0
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with sshd(tmp_path_factory.mktemp("sshd")) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +89,9 @@ def test_the_key_type_that_is_known_is_asked_for(tmp_path: Path) -> None:
         for key in (ecdsa, rsa):
             server.known_hosts.write_text("")
             server.trust(server.port, key=key.with_suffix(".pub"))
-            connect(server.connection(), options=server.options()).close()
+            printed = subprocess.run(["ssh-keygen", "-lf", key], capture_output=True, text=True, check=True).stdout
+            with connect(server.connection(), options=server.options()) as transport:
+                assert transport.describe()["host_key"] == printed.split()[1]
 
 
 def test_openssh_itself_writes_the_files_we_read(server: Server, tmp_path: Path) -> None:
@@ -365,18 +362,38 @@ def test_a_line_that_goes_dead_is_lost_in_time(server: Server, line: Line) -> No
         assert time.monotonic() - began < 4
 
 
-def test_it_takes_five_round_trips_until_the_first_answer(server: Server) -> None:
-    delay_s = 0.05
-    line = Line(server.port, delay_s=delay_s)
-    server.trust(line.port)
-    took_s = {}
-    for port in (server.port, line.port):
+def test_a_line_that_takes_nothing_more_is_lost_in_time(server: Server, line: Line) -> None:
+    """Whoever stands in between takes what the server never gets: the kernel sees nothing wrong."""
+    options = server.options(dead_after_s=0.9)
+    with connect(server.connection(port=line.port), options=options) as transport, transport.open("cat") as channel:
+        channel.write(b"hidup\n")
+        assert channel.read_line(10) == b"hidup\n"
+        line.frozen.set()
         began = time.monotonic()
-        with boot(server.connection(port=port), options=server.options()) as channel:
+        with pytest.raises(LineLost):
+            channel.write(bytes(16 * 1024 * 1024))
+        assert time.monotonic() - began < 4.5
+
+
+def test_a_program_that_takes_nothing_for_long_is_waited_for(server: Server, line: Line) -> None:
+    options = server.options(dead_after_s=0.3)
+    data = bytes(8 * 1024 * 1024)
+    with connect(server.connection(port=line.port), options=options) as transport:
+        channel = transport.open("sleep 2; wc -c")
+        channel.write(data)
+        channel.close_write()
+        assert int(channel.read_line(20)) == len(data)
+
+
+def test_it_takes_five_round_trips_until_the_first_answer(server: Server) -> None:
+    turns = []
+    for _ in range(5):  # the most frequent: where this computer is busy, a word may come too late for its turn
+        line = Line(server.port, delay_s=0.05)
+        server.trust(line.port)
+        with boot(server.connection(port=line.port), options=server.options()) as channel:
             channel.write(JOB)
             channel.read_line(20)
-            took_s[port] = time.monotonic() - began
+            turns.append(line.turns[1])
             assert channel.round_trips == 5
-    line.close()
-    # TCP's own round trip is not delayed here: the forwarder answers for the server.
-    assert (took_s[line.port] - took_s[server.port]) / (2 * delay_s) < 4.8
+        line.close()
+    assert statistics.mode(turns) == 4  # and TCP's own, for which the forwarder answers

@@ -196,12 +196,18 @@ def realm(folder: Path, *, config: str = "") -> Iterator[Server]:
 class Line:
     """A forwarder on loopback that delays, counts and fails."""
 
-    def __init__(self, port: int, *, delay_s: float = 0.0) -> None:
-        self._target = port
+    def __init__(self, port: int, *, delay_s: float = 0.0, address: str = "127.0.0.1") -> None:
+        self._target = (address, port)
         self._delay_s = delay_s
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._sockets: list[socket.socket] = [self._listener]
         self.frozen = threading.Event()
+        self.heard: bytearray | None = None
+        """Set it to hear what is carried."""
+        self.turns = [0, 0]
+        """How often the word went there, and back, one waiting for the other; of one connection after another. With a
+        delay longer than either side takes to think it is what a real line would cost, whatever else keeps this
+        computer busy."""
         self.refuse_first = 0
         self.connections = 0
         self.port = int(self._listener.getsockname()[1])
@@ -217,20 +223,24 @@ class Line:
             if self.connections <= self.refuse_first:
                 near.close()
                 continue
-            far = socket.create_connection(("127.0.0.1", self._target))
+            far = socket.create_connection(self._target)
             self._sockets += [near, far]
             for one in (near, far):
                 one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            for source, sink in ((near, far), (far, near)):
-                threading.Thread(target=self._carry, args=(source, sink), daemon=True).start()
+            for way, source, sink in ((0, near, far), (1, far, near)):
+                threading.Thread(target=self._carry, args=(way, source, sink), daemon=True).start()
 
-    def _carry(self, source: socket.socket, sink: socket.socket) -> None:
+    def _carry(self, way: int, source: socket.socket, sink: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(262144):
                 if self.frozen.is_set():
                     continue
+                if self.heard is not None:
+                    self.heard += data
+                turn = self.turns[1] + 1 if way == 0 else self.turns[0]
                 time.sleep(self._delay_s)
                 sink.sendall(data)
+                self.turns[way] = max(self.turns[way], turn)
             sink.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:

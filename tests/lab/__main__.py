@@ -7,9 +7,12 @@ import os
 import sys
 import time
 
-from tests.lab.bases import BASES, PASSWORD, ensure_base
+from tests.lab.bases import BASES, PASSWORD
 from tests.lab.hosts import HostSpec
-from tests.lab.lab import Lab, remove_dead_labs, running_labs
+from tests.lab.lab import Lab, base_root, remove_dead_labs, running_labs
+from tests.lab.windows.base import NAME as WINDOWS
+
+_NAMES = (*BASES, WINDOWS)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -18,7 +21,7 @@ def main(argv: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="boot computers, and leave them up")
     up.add_argument("--hosts", type=int, default=3, help="how many (default: 3)")
-    up.add_argument("--base", default="bookworm", help=f"one or more of {','.join(BASES)}, taken in turn")
+    up.add_argument("--base", default="bookworm", help=f"one or more of {','.join(_NAMES)}, taken in turn")
     up.add_argument("--disk-mb", type=int, help="a disk of its own of this size for each")
     down = commands.add_parser("down", help="end a lab")
     down.add_argument("name", nargs="?", help="needed where several are up")
@@ -41,12 +44,12 @@ def main(argv: list[str] | None = None) -> int:
 
 def _up(options: argparse.Namespace) -> int:
     bases = options.base.split(",")
-    if unknown := set(bases) - set(BASES):
-        print(f"no base called {', '.join(unknown)}; there are: {', '.join(BASES)}", file=sys.stderr)
+    if unknown := set(bases) - set(_NAMES):
+        print(f"no base called {', '.join(unknown)}; there are: {', '.join(_NAMES)}", file=sys.stderr)
         return 2
     for base in bases:
         print(f"base {base} …", file=sys.stderr)
-        ensure_base(base)
+        base_root(base)
     started = time.monotonic()
     lab = Lab.create(detached=True)
     try:
@@ -60,6 +63,15 @@ def _up(options: argparse.Namespace) -> int:
     for host in lab.hosts.values():
         print(f"  {host.name:<8} {host.address:<12} {host.spec.base}")
     inside = " ".join(lab.argv_inside([]))
+    if WINDOWS in bases:
+        said = next(host for host in lab.hosts.values() if host.spec.base == WINDOWS).connection()
+        print(f"\nWindows          user {said['ansible_user']}, password in {lab.folder}/password; in an inventory:")
+        print("".join(f"                 {name}: {value}\n" for name, value in said.items()), end="")
+    if set(bases) == {WINDOWS}:
+        print(f"inventory        {lab.folder}/inventory.yaml")
+        print(f"network          {inside} COMMAND")
+        print(f"end              python -m tests.lab down {lab.name}")
+        return 0
     print(f"""
 inventory        {lab.folder}/inventory.yaml
 people           root, petugas (sudo without password), operator (sudo with password {PASSWORD})
@@ -92,9 +104,9 @@ def _list(_: argparse.Namespace) -> int:
 
 
 def _bases(_: argparse.Namespace) -> int:
-    for name in BASES:
+    for name in _NAMES:
         started = time.monotonic()
-        root = ensure_base(name)
+        root = base_root(name)
         print(f"{name:<9} {time.monotonic() - started:5.1f} s  {root}")
     return 0
 

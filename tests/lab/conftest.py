@@ -2,3 +2,4 @@
 
 from tests.lab.fixtures import *  # noqa: F403
 from tests.lab.office import office  # noqa: F401
+from tests.postgresql import postgresql  # noqa: F401

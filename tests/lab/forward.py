@@ -3,13 +3,16 @@
 Run inside the lab's network: `python -m tests.lab.forward --delay-ms 25 LISTEN:PORT=HOST:PORT …`. Delay costs no
 throughput: what is read is stamped and queued, and leaves when its time has come. Setting up a connection takes its
 round trip too: the computer speaks first after three delays, as on a long line. It can also cut connections once a
-number of bytes has passed.
+number of bytes has passed, or at once and in several manners, a word a line on its standard input.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import socket
+import struct
+import sys
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,23 +21,23 @@ from functools import partial
 
 Address = tuple[str, int]
 
+RESET, HALF, HANG = MANNERS = ("reset", "half", "hang")
+"""Both sides are told; the client is, and the computer is not; neither is."""
 _QUEUE_BYTES = 64 << 20  # of one direction of one connection; a gigabit line with 250 ms holds half of that
 
 
 @dataclass
 class Cut:
-    """When and how the connections of one route are cut.
+    """When the connections of one route are reset.
 
     Attributes:
         after_bytes: how many bytes of one connection pass in `direction` before it is cut.
         direction: "up" (towards the computer) or "down".
-        silent: whether the connection then hangs (a pulled cable) or is reset.
         left: how many connections are still to be cut.
     """
 
     after_bytes: int
     direction: str = "up"
-    silent: bool = False
     left: int = 1
 
 
@@ -51,6 +54,7 @@ class _Direction:
     delay_s: float
     source: asyncio.Transport
     target: asyncio.Transport
+    is_up: bool
     cut: Cut | None = None
     queue: deque[tuple[float, bytes | _End]] = field(default_factory=deque)
     queued_bytes: int = 0
@@ -97,7 +101,7 @@ class _Direction:
         if self.cut is not None and self.cut.left > 0 and self.passed_bytes + len(data) >= self.cut.after_bytes:
             self.cut.left -= 1
             self.target.write(data[: self.cut.after_bytes - self.passed_bytes])
-            self._cut(silent=self.cut.silent)
+            self.cut_now(RESET)
             return
         self.passed_bytes += len(data)
         self.target.write(data)
@@ -106,20 +110,27 @@ class _Direction:
         if self.target.is_closing():
             return
         if end is _End.EOF:
-            self.target.write_eof()
+            with suppress(OSError):  # it has gone already
+                self.target.write_eof()
         elif end is _End.CLOSE:
             self.target.close()
         else:
             self.target.abort()
 
-    def _cut(self, *, silent: bool) -> None:
+    def cut_now(self, manner: str) -> None:
+        """Let nothing more pass, neither way; only some are told (see `MANNERS`)."""
+        assert self.twin is not None
+        self.dead = self.twin.dead = True
         for direction in (self, self.twin):
-            assert direction is not None
-            direction.dead = True
-            if silent:
-                direction.source.pause_reading()
+            transport = direction.source
+            if transport.is_closing():
+                continue
+            if manner == RESET or (manner == HALF and direction.is_up):
+                linger = struct.pack("ii", 1, 0)  # Source: socket(7): closed with a reset, whatever was under way
+                transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                transport.abort()
             else:
-                direction.source.abort()
+                transport.resume_reading()  # what it still sends is taken, and thrown away
 
 
 class _Side(asyncio.Protocol):
@@ -164,9 +175,11 @@ class _Side(asyncio.Protocol):
 class _Near(_Side):
     """The side of the client; makes the other one."""
 
-    def __init__(self, target: Address, delay_s: float, cut: Cut | None, tasks: set[asyncio.Task[None]]) -> None:
+    def __init__(
+        self, target: Address, delay_s: float, cut: Cut | None, tasks: set[asyncio.Task[None]], lines: list[_Direction]
+    ) -> None:
         super().__init__()
-        self._target, self._delay_s, self._cut, self._tasks = target, delay_s, cut, tasks
+        self._target, self._delay_s, self._cut, self._tasks, self._lines = target, delay_s, cut, tasks, lines
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -183,9 +196,10 @@ class _Near(_Side):
             self.transport.abort()
             return
         cut = {self._cut.direction: self._cut} if self._cut else {}
-        up = _Direction(self._delay_s, self.transport, far_transport, cut.get("up"))
-        down = _Direction(self._delay_s, far_transport, self.transport, cut.get("down"))
+        up = _Direction(self._delay_s, self.transport, far_transport, is_up=True, cut=cut.get("up"))
+        down = _Direction(self._delay_s, far_transport, self.transport, is_up=False, cut=cut.get("down"))
         up.twin, down.twin = down, up
+        self._lines.append(up)
         now = asyncio.get_running_loop().time()
         up.queue.extend((now, what) for what in self.early)  # was on its way during the handshake
         up.queued_bytes = sum(len(what) for what in self.early if isinstance(what, bytes))
@@ -199,11 +213,27 @@ class _Near(_Side):
 async def serve(routes: dict[Address, Address], delay_s: float, cuts: dict[Address, Cut]) -> None:
     """Forward every listening address of `routes` to its target, for ever; prints `ready` once all listen."""
     tasks: set[asyncio.Task[None]] = set()
+    lines: list[_Direction] = []
     for listen, target in routes.items():
-        accept = partial(_Near, target, delay_s, cuts.get(listen), tasks)
+        accept = partial(_Near, target, delay_s, cuts.get(listen), tasks, lines)
         await asyncio.get_running_loop().create_server(accept, *listen, backlog=512)
+    with suppress(PermissionError):  # a file, or nothing at all
+        asyncio.get_running_loop().add_reader(sys.stdin, _obey, lines)
     print("ready", flush=True)
     await asyncio.Event().wait()
+
+
+def _obey(lines: list[_Direction]) -> None:
+    """Cut every connection in the manner that is written on standard input."""
+    manner = sys.stdin.readline().strip()
+    if not manner:
+        asyncio.get_running_loop().remove_reader(sys.stdin)
+        return
+    for line in lines:
+        if not line.dead:
+            line.cut_now(manner)
+    lines.clear()
+    print("cut", flush=True)
 
 
 def _address(text: str) -> Address:
@@ -218,13 +248,12 @@ def main() -> None:
     parser.add_argument("--delay-ms", type=float, default=0.0)
     parser.add_argument("--cut-after-bytes", type=int)
     parser.add_argument("--cut-direction", choices=("up", "down"), default="up")
-    parser.add_argument("--cut-silent", action="store_true", help="let the connection hang instead of resetting it")
     parser.add_argument("--cut-times", type=int, default=1, help="how many connections of each route are cut")
     options = parser.parse_args()
     routes = {_address(left): _address(right) for left, _, right in (route.partition("=") for route in options.routes)}
     cuts = {}
     if options.cut_after_bytes is not None:
-        settings = (options.cut_after_bytes, options.cut_direction, options.cut_silent, options.cut_times)
+        settings = (options.cut_after_bytes, options.cut_direction, options.cut_times)
         cuts = {listen: Cut(*settings) for listen in routes}
     with suppress(KeyboardInterrupt):
         asyncio.run(serve(routes, options.delay_ms / 1000, cuts))

@@ -43,13 +43,22 @@ END
 """
 _UNPLUG = 'ip netns delete "$1"; ip link delete "$2" 2>/dev/null || true'
 # $1 name, $2 root, $3 control group, $4 log.  Orphaned on purpose: the keeper of the space inherits it.
+# A computer that reboots ends nspawn with 133 (systemd-nspawn@.service), and boots again as a machine would.
 _BOOT = """
 mkdir -p "/sys/fs/cgroup/$3"
 (
-  echo 0 >"/sys/fs/cgroup/$3/cgroup.procs"
-  exec env -i PATH="$PATH" SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 systemd-nspawn --quiet --register=no --keep-unit \\
-    --directory="$2" --machine="$1" --network-namespace-path="/run/netns/$1" --resolv-conf=off --timezone=off \\
-    --link-journal=no --console=pipe --boot systemd.show_status=no
+  while :; do
+    status=0
+    (
+      echo 0 >"/sys/fs/cgroup/$3/cgroup.procs"
+      exec env -i PATH="$PATH" SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 systemd-nspawn --quiet --register=no --keep-unit \\
+        --directory="$2" --machine="$1" --network-namespace-path="/run/netns/$1" --resolv-conf=off --timezone=off \\
+        --link-journal=no --console=pipe --boot systemd.show_status=no
+    ) || status=$?
+    [ "$status" = 133 ] || break
+    find "/sys/fs/cgroup/$3" -depth -type d -exec rmdir {} \\;
+    mkdir "/sys/fs/cgroup/$3"
+  done
 ) </dev/null >>"$4" 2>&1 &
 """
 
@@ -112,10 +121,10 @@ class Host:
         """
         started = time.monotonic()
         self.log.parent.mkdir(exist_ok=True)
-        self._space.sh(_BOOT, self.name, str(self.root_inside), self._cgroup, str(self.log))
+        self._start()
         with self._space.inside():
             try:
-                wait_until(self._greets, timeout_s=timeout_s, what=f"sshd on {self.name}", every_s=0.05)
+                wait_until(self._greets, timeout_s=timeout_s, what=f"an answer of {self.name}", every_s=0.05)
             except TimeoutError as error:
                 raise TimeoutError(f"{error}\n{self.log.read_text()[-2000:]}") from error
         return time.monotonic() - started
@@ -136,10 +145,22 @@ class Host:
         self.power_off()
         return self.boot()
 
-    def reset(self, *, start: bool = True) -> None:
-        """Put a new disk in (same name, address and host key), and switch it on."""
+    def keep_disk(self, name: str) -> None:
+        """Switch it off and remember its disk as it is, under `name`, for `reset`."""
+        self.power_off()
+        self._space.sh('rm -rf "$2"; cp -a "$1/upper" "$2"', str(self._disk), self._kept(name))
+
+    def reset(self, *, start: bool = True, kept: str | None = None) -> None:
+        """Put a disk in (same name, address and host key), and switch it on.
+
+        Args:
+            start: whether it is switched on.
+            kept: the name under which `keep_disk` remembered what stands on the disk; a new one without.
+        """
         self.power_off()
         self._unmount()
+        if kept is not None:
+            self._space.sh('mkdir "$1"; cp -a "$2" "$1/upper"', str(self._disk), self._kept(kept))
         self._mount()
         self.restore_line()
         if start:
@@ -199,6 +220,10 @@ class Host:
                 return int(line)
         raise RuntimeError(f"{self.name} has no systemd running; its log: {self.log}")
 
+    def connection(self) -> dict[str, str]:
+        """What an inventory says of it."""
+        return {"ansible_host": self.address}
+
     def run(
         self, argv: list[str], *, check: bool = True, text: str | None = None, timeout_s: float = 120
     ) -> subprocess.CompletedProcess[str]:
@@ -243,6 +268,9 @@ class Host:
     def _cgroup_folder(self) -> Path:
         return self._space.root / "sys/fs/cgroup" / self._cgroup
 
+    def _start(self) -> None:
+        self._space.sh(_BOOT, self.name, str(self.root_inside), self._cgroup, str(self.log))
+
     def _greets(self) -> bool:
         try:
             with socket.create_connection((self.address, 22), timeout=2) as connection:
@@ -252,13 +280,17 @@ class Host:
 
     def _mount(self) -> None:
         self._space.sh(_MOUNT, *self._mount_args())
+        self._furnish()
+        self._place_key()
+
+    def _furnish(self) -> None:
+        """Make its disk its own."""
         root = self.root
         (root / "etc/hostname").write_text(f"{self.name}\n")
         (root / "etc/hosts").write_text(f"127.0.0.1 localhost\n127.0.1.1 {self.name}\n::1 localhost\n")
         (root / "etc/machine-id").write_text(hashlib.md5(self._cgroup.encode()).hexdigest() + "\n")
         if self.spec.sshd:
             (root / "etc/ssh/sshd_config.d/00-test.conf").write_text(f"{self.spec.sshd}\n")
-        self._place_key()
         for person in _PEOPLE:
             home = root / ("root" if person == "root" else f"home/{person}")
             owner = home.stat()
@@ -267,6 +299,9 @@ class Host:
             shutil.copyfile(self._client_key, folder / "authorized_keys")
             for path in (folder, folder / "authorized_keys"):
                 os.chown(path, owner.st_uid, owner.st_gid)
+
+    def _kept(self, name: str) -> str:
+        return f"{self._disk}.{name}"
 
     def _make_key(self) -> None:
         self._key.parent.mkdir(exist_ok=True)

@@ -13,9 +13,11 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.lab.bases import ensure_base, ensure_tools, run
+from tests.lab.bases import PASSWORD, ensure_base, ensure_tools, run
 from tests.lab.hosts import Host, HostSpec
 from tests.lab.space import Space, is_locked
+from tests.lab.windows import base as windows
+from tests.lab.windows.computers import WindowsHost
 
 LABS = Path("/run/pasang-lab")
 _REMOVE_CGROUPS = (
@@ -78,7 +80,7 @@ class Lab:
     def add(self, specs: Sequence[HostSpec], *, start: bool = True) -> list[Host]:
         """Make computers, side by side, and switch them on; return them in the order of `specs`."""
         for base in {spec.base for spec in specs}:
-            ensure_base(base)
+            base_root(base)
         hosts = []
         for spec in specs:
             if spec.name in self.hosts:
@@ -133,8 +135,10 @@ class Lab:
         lines += [f"    ansible_ssh_private_key_file: {self.folder / 'id_ed25519'}", "    location: user"]
         lines += ["  children:", "    loket:", "      hosts:"]
         for host in list(self.hosts.values()) if hosts is None else hosts:
-            name, address = (host.name, host.address) if isinstance(host, Host) else host
-            lines.append(f"        {name}: {{ansible_host: {address}}}")
+            name, said = (
+                (host.name, host.connection()) if isinstance(host, Host) else (host[0], {"ansible_host": host[1]})
+            )
+            lines.append(f"        {name}: {{{', '.join(f'{key}: {value}' for key, value in said.items())}}}")
         path.write_text("\n".join(lines) + "\n")
         return path
 
@@ -155,14 +159,17 @@ class Lab:
         self.close()
 
     def _host(self, spec: HostSpec, number: int) -> Host:
-        return Host(spec, number, base_root=ensure_base(spec.base), folder=self.folder, space=self.space)
+        kind = WindowsHost if spec.base == windows.NAME else Host
+        return kind(spec, number, base_root=base_root(spec.base), folder=self.folder, space=self.space)
 
     def _write_files(self) -> None:
         """Write what is needed to find the lab again, and to reach its computers."""
         hosts = list(self.hosts.values())
+        (self.folder / "password").write_text(PASSWORD)
         rows = [{"spec": asdict(host.spec), "number": host.number} for host in hosts]
         state = {"keeper_pid": self.space.keeper_pid, "next_number": self._next_number, "hosts": rows}
         (self.folder / "state.json").write_text(json.dumps(state))
+        hosts = [host for host in hosts if not isinstance(host, WindowsHost)]
         known = "".join(f"{host.name},{host.address},{host.line_address} {host.host_key}\n" for host in hosts)
         (self.folder / "known_hosts").write_text(known)
         config = "".join(f"Host {host.name}\n  HostName {host.address}\n  HostKeyAlias {host.name}\n" for host in hosts)
@@ -170,6 +177,11 @@ class Lab:
         config += f"  UserKnownHostsFile {self.folder}/known_hosts\n  StrictHostKeyChecking yes\n"
         (self.folder / "ssh_config").write_text(config)
         self.write_inventory(self.folder / "inventory.yaml")
+
+
+def base_root(name: str) -> Path:
+    """The disk that all computers of a base share, built first where it is not kept yet."""
+    return windows.ensure_base() if name == windows.NAME else ensure_base(name)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import shutil
@@ -9,15 +10,18 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from controller import runtime
 from tests.lab.hosts import Host
 from tests.lab.lab import Lab
 from tests.lab.readout import DPKG_TRACES, LIVES, Readout, read
@@ -65,11 +69,13 @@ class Run:
 class Office:
     """A PASANG_HOME of its own, and the command."""
 
-    def __init__(self, lab: Lab, folder: Path) -> None:
+    def __init__(self, lab: Lab, folder: Path, **environment: str) -> None:
         self.lab = lab
+        self.environment = environment
         self.folder = folder
         self.home = folder / "home"
         self.home.mkdir(parents=True)
+        shutil.copytree(_runtime(), self.home / "runtime")
         self._started: list[subprocess.Popen[str]] = []
 
     def trust(self) -> None:
@@ -88,7 +94,7 @@ class Office:
         path = self.folder / f"inventory-{user}-{len(list(self.folder.iterdir()))}.yaml"
         shared = {"ansible_user": user, "ansible_ssh_private_key_file": str(self.lab.folder / "id_ed25519")}
         shared |= {"location": "user", **variables}
-        own = {host.name: {"ansible_host": host.address, **(rows or {}).get(host.name, {})} for host in hosts}
+        own = {host.name: {**host.connection(), **(rows or {}).get(host.name, {})} for host in hosts}
         path.write_text(json.dumps({"all": {"vars": {k: v for k, v in shared.items() if v is not None},
                                             "children": {"loket": {"hosts": own}}}}, indent=1))  # fmt: skip
         return path
@@ -150,7 +156,16 @@ class Office:
     def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
         base = {k: v for k, v in os.environ.items() if not k.startswith(("PASANG_", "SSH_"))}
         return {**base, "PASANG_HOME": str(self.home), "LANG": "en_US.UTF-8", "LC_ALL": "C.UTF-8",
-                "HOME": str(self.folder), "PASANG_LANG": "en", **more}  # fmt: skip
+                "HOME": str(self.folder), "PASANG_LANG": "en", **self.environment, **more}  # fmt: skip
+
+
+@cache
+def _runtime() -> Path:
+    """What the product makes of its agent at its first start, a second of work: once for all offices of a process."""
+    folder = Path(tempfile.mkdtemp(prefix="pasang-runtime-"))
+    atexit.register(shutil.rmtree, folder)
+    runtime.prepare(folder)
+    return folder / "runtime"
 
 
 @pytest.fixture
@@ -168,7 +183,7 @@ def same(before: Readout, after: Readout, *, ignore: Sequence[str] = ()) -> dict
 def read_all(hosts: Sequence[Host]) -> dict[str, Readout]:
     """Read-outs of many computers, some at once: much of one is waiting."""
     with ThreadPoolExecutor(4) as pool:
-        return dict(zip((host.name for host in hosts), pool.map(read, hosts), strict=True))
+        return dict(zip((host.name for host in hosts), pool.map(read_at_rest, hosts), strict=True))
 
 
 def quiet(host: Host) -> None:
@@ -186,6 +201,12 @@ def quiet(host: Host) -> None:
 def units_of_ours(host: Host) -> str:
     """Units of the agent that are loaded, whatever their state."""
     return host.run(["systemctl", "list-units", "--all", "--plain", "--no-legend", "pasang-*"]).stdout
+
+
+def read_at_rest(host: Host) -> Readout:
+    """A read-out once the agent has left: a command may return a moment before its process is gone."""
+    wait_for(lambda: not units_of_ours(host), f"no agent on {host.name}", timeout_s=20)
+    return read(host)
 
 
 def http(host: Host, path: str = "/", *, port: int = 80) -> str:

@@ -67,13 +67,15 @@ def write_playbook(
     return playbook
 
 
-def nginx_playbook(folder: Path, bases: Sequence[str] = ("bookworm",), **changes: Any) -> Path:
-    """The real nginx, pushed: one variant a base. `changes` replace sections of every variant."""
+def nginx_playbook(
+    folder: Path, bases: Sequence[str] = ("bookworm",), *, packages: Sequence[Path] = (), **changes: Any
+) -> Path:
+    """The real nginx, pushed: one variant a base. `packages` stand for Debian's, `changes` for sections of each."""
     payloads: dict[str, Path] = {}
     variants = []
     for base in bases:
         names = []
-        for path in debs.nginx(base):
+        for path in packages or debs.nginx(base):
             key = f"{base}-{path.name.split('_')[0]}" if len(bases) > 1 else path.name.split("_")[0]
             names.append(key)
             payloads[key] = path

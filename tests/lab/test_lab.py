@@ -15,6 +15,7 @@ import pytest
 from tests.lab.bases import BASES, PASSWORD
 from tests.lab.debs import NGINX, build_deb, nginx, write_repository
 from tests.lab.fixtures import Boot
+from tests.lab.forward import HANG, MANNERS, RESET
 from tests.lab.hosts import Host
 from tests.lab.invented import PAGE, PORT, Fault, build_loket, hold_port
 from tests.lab.lab import Lab, remove_dead_labs, running_labs
@@ -152,7 +153,7 @@ def test_small_disk_is_full_when_it_is_full(boot: Boot) -> None:
 def test_forwarder_delays_each_way_and_keeps_the_throughput(boot: Boot, lab: Lab) -> None:
     (host,) = boot()
     serve = "import socket; s = socket.create_server(('', 7000)).accept()[0]; n = 0\n"
-    serve += "while n < 50_000_000: n += len(s.recv(1 << 20))\ns.send(b'k'); s.recv(1); s.send(b'a'); s.recv(1)"
+    serve += "while n < 50_000_000: n += len(s.recv(1 << 20))\ns.send(b'k')\nwhile s.recv(1): s.send(b'a')"
     host.run(["systemd-run", "--quiet", "python3", "-c", serve])
     wait_until(lambda: "tcp 0.0.0.0:7000" in ports(host), timeout_s=10, what="the receiver")
     with forwarded(lab, [host], delay_ms=100, port=7000) as addresses, lab.inside():
@@ -162,10 +163,13 @@ def test_forwarder_delays_each_way_and_keeps_the_throughput(boot: Boot, lab: Lab
             assert line.recv(1) == b"k"
             seconds = time.monotonic() - started
             assert 0.4 <= seconds < 3.0  # four delays; one by one, 763 pieces of 64 KiB would take a minute
-            started = time.monotonic()
-            line.sendall(b"?")
-            assert line.recv(1) == b"a"
-            assert 0.2 <= time.monotonic() - started < 0.35
+            took_s = []
+            for _ in range(5):  # the quickest counts: whatever else this machine does only ever adds
+                started = time.monotonic()
+                line.sendall(b"?")
+                assert line.recv(1) == b"a"
+                took_s.append(time.monotonic() - started)
+            assert 0.2 <= min(took_s) < 0.35
 
 
 def test_forwarder_cuts_once_after_so_many_bytes(boot: Boot, lab: Lab) -> None:
@@ -182,6 +186,25 @@ def test_forwarder_cuts_once_after_so_many_bytes(boot: Boot, lab: Lab) -> None:
             assert said == b"SSH-2.0-Op"
         with socket.create_connection((addresses[host.name], 22), timeout=5) as line:
             assert len(line.recv(100)) > 10
+
+
+@pytest.mark.parametrize("manner", MANNERS)
+def test_forwarder_cuts_at_once_and_tells_whom_it_shall(boot: Boot, lab: Lab, manner: str) -> None:
+    (host,) = boot()
+    with forwarded(lab, [host]) as addresses, lab.inside():
+        line = socket.create_connection((addresses[host.name], 22), timeout=1)
+        assert line.recv(100).endswith(b"\n")
+
+        def open_there() -> int:
+            return host.run(["ss", "-Htn", "state", "established", "sport", "=", ":22"]).stdout.count("\n")
+
+        assert open_there() == 1
+        addresses.cut(manner)
+        with line, pytest.raises(TimeoutError if manner == HANG else ConnectionResetError):
+            line.recv(100, socket.MSG_WAITALL)
+        assert open_there() == (manner != RESET)
+        with socket.create_connection((addresses[host.name], 22), timeout=5) as again:
+            assert again.recv(4) == b"SSH-"
 
 
 @pytest.mark.parametrize("base", NGINX)

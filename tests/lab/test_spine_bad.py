@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,45 +20,12 @@ from tests.lab.playbooks import (
     nginx_playbook,
 )
 from tests.lab.readout import packages, read
-
-WRONG = "sandi-salah-9918"
+from tests.lab.troubles import WRONG, mixed_fleet
 
 
 def _ssh_log(host: Host) -> str:
     """Everything its sshd has said: one line at least for every connection."""
     return host.run(["journalctl", "--no-pager", "-o", "cat", "-u", "ssh"]).stdout
-
-
-def _fleet(boot: Boot, lab: Lab, office: Office) -> tuple[dict[str, Host], Path]:
-    """Good and bad computers, each with its own trouble, in one inventory."""
-    hosts: dict[str, Host] = {}
-    for base in ("bullseye", "trixie", "bare"):
-        (hosts[base],) = boot(base)
-    names = ("bookworm", "sudo", "operator", "refusing", "off", "unknown", "changed", "password")
-    hosts |= dict(zip(names, boot("bookworm", len(names)), strict=True))
-    office.trust()
-    known = (office.home / "known_hosts").read_text().splitlines(keepends=True)
-    kept = [line for line in known if not line.startswith(f"{hosts['unknown'].name},")]
-    (office.home / "known_hosts").write_text("".join(kept))
-    hosts["changed"].change_host_key()
-    hosts["changed"].run(["systemctl", "restart", "ssh"])
-    hosts["off"].cut_line()
-    rows: dict[str, dict[str, Any]] = {
-        "sudo": {"ansible_user": "petugas", "ansible_become": True, "owner": "Tamu"},
-        "operator": {
-            "ansible_user": "operator",
-            "ansible_ssh_private_key_file": "",
-            "ansible_password": PASSWORD,
-            "ansible_become": True,
-            "ansible_become_password": PASSWORD,
-        },
-        "refusing": {"ansible_port": 2222},
-        "off": {"ansible_timeout": 3},
-        "password": {"ansible_user": "operator", "ansible_ssh_private_key_file": "", "ansible_password": WRONG},
-        "trixie": {"location": "data_center", "site": "Ruang server"},
-    }
-    inventory = office.inventory(list(hosts.values()), rows={hosts[name].name: row for name, row in rows.items()})
-    return hosts, inventory
 
 
 def _command_lines() -> str:
@@ -74,7 +41,7 @@ def _command_lines() -> str:
 
 def test_a_mixed_fleet(boot: Boot, lab: Lab, office: Office, tmp_path: Path) -> None:
     """Three releases, three ways of being root, and seven computers that cannot be reached, in one command."""
-    hosts, inventory = _fleet(boot, lab, office)
+    hosts, inventory = mixed_fleet(boot, office)
     playbook = nginx_playbook(tmp_path / "nginx", ("bookworm", "bullseye", "trixie"))
     process = office.start("install", playbook, "-i", inventory, "--json")
     seen = ""
@@ -235,12 +202,16 @@ def test_looking_changes_nothing(boot: Boot, office: Office, tmp_path: Path, mod
     office.trust()
     quiet(host)
     before, inventory = read(host), office.inventory([host])
-    done = office.do(mode, nginx_playbook(tmp_path / "nginx"), inventory)
+    needed = {"processes": ["sshd"], "no_processes": ["nginx"]}
+    done = office.do(mode, nginx_playbook(tmp_path / "nginx", requirements=needed), inventory)
     assert (done.code, done.outcomes) == (0, {host.name: "eligible"}), done.summary
     assert before.difference(read(host), ignore=QUIET) == {}
     assert not (host.root / "var/log/dpkg.log").exists() or "nginx" not in (host.root / "var/log/dpkg.log").read_text()
-    blobs = list((host.root / "var/lib/pasang/blobs").glob("*"))
-    assert sum(path.stat().st_size for path in blobs) < 400_000, "no payload was sent"
+    debs = {hashlib.sha256(path.read_bytes()).hexdigest() for path in (tmp_path / "nginx").glob("*.deb")}
+    blobs = {path.name for path in (host.root / "var/lib/pasang/blobs").iterdir()}
+    assert debs
+    assert blobs
+    assert not debs & blobs, "no payload was sent"
     database = office.home / "pasang.sqlite3"
     assert not database.exists() or office.rows("select * from form") == []
 

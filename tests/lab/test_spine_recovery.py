@@ -18,7 +18,7 @@ from tests.lab.hosts import Host
 from tests.lab.invented import PAGE, PORT, Fault, build_loket
 from tests.lab.lab import Lab
 from tests.lab.lines import forwarded
-from tests.lab.office import Office, Run, http, journal_types, kill, quiet, same, units_of_ours, wait_for
+from tests.lab.office import Office, Run, http, journal_types, kill, quiet, read_at_rest, same, units_of_ours, wait_for
 from tests.lab.playbooks import loket_playbook, loket_variant, write_playbook
 from tests.lab.readout import packages, read
 
@@ -26,14 +26,14 @@ BIG_BYTES = 96 * 1024 * 1024
 GATE = "/run/lanjut"
 
 
-def _gated(folder: Path) -> Path:
-    """A postinst that waits until `_open_gate`, so that the middle lasts as long as a test needs, on any machine."""
+def gated(folder: Path) -> Path:
+    """A postinst that waits until `open_gate`, so that the middle lasts as long as a test needs, on any machine."""
     folder.mkdir(parents=True)
     wait = f'if [ "$1" = configure ]; then while [ ! -e {GATE} ]; do sleep 0.05; done; fi'
     return loket_playbook(folder, payload=build_loket(folder, "1.0", more_scripts={"postinst": wait}))
 
 
-def _open_gate(host: Host) -> None:
+def open_gate(host: Host) -> None:
     host.run(["touch", GATE])
 
 
@@ -66,7 +66,7 @@ def _is_pushing(host: Host) -> bool:
     return any(part.stat().st_size > 1024 * 1024 for part in (host.root / "var/lib/pasang/blobs").glob("*.part"))
 
 
-def _is_installing(host: Host) -> bool:
+def is_installing(host: Host) -> bool:
     return bool(host.run(["pgrep", "-f", "loket.postinst configure"], check=False).stdout.strip())
 
 
@@ -75,7 +75,7 @@ def _is_proving(host: Host) -> bool:
     return "effect" in types and types[-1] in ("step_started", "detected", "intent") and types.count("step_started") > 2
 
 
-def _has_ended(host: Host) -> bool:
+def has_ended(host: Host) -> bool:
     return "run_ended" in journal_types(host)
 
 
@@ -90,7 +90,7 @@ class Moment:
 
 MOMENTS = {
     "push": Moment(_big, _is_pushing),
-    "install": Moment(_gated, _is_installing),
+    "install": Moment(gated, is_installing),
     "stability": Moment(_steady, _is_proving),
     "dying": Moment(_dying, _is_proving, "rolled_back"),
 }
@@ -144,7 +144,7 @@ def test_the_controller_is_killed_and_a_new_one_goes_on(boot: Boot, office: Offi
     before, moment = read(host), MOMENTS[name]
     process, inventory = _begin(office, host, moment, tmp_path)
     assert kill(process) == -signal.SIGKILL
-    _open_gate(host)
+    open_gate(host)
     done = _resume(office, inventory)
     row = done.host(host.name)
     assert row["outcome"] == moment.outcome, row
@@ -154,7 +154,7 @@ def test_the_controller_is_killed_and_a_new_one_goes_on(boot: Boot, office: Offi
     else:
         assert done.code == 1
         assert row["rollback"]["verdict"] == "clean"
-        assert same(before, read(host)) == {}
+        assert same(before, read_at_rest(host)) == {}
         _check_records(office, host, row["form"])
     again = office.pasang("resume", "-i", inventory, "--json")
     assert (again.code, again.summary["hosts"]) == (0, {}), "nothing is left open"
@@ -168,19 +168,19 @@ def test_ctrl_c_leaves_the_computers_finishing_and_says_how_to_come_back(
     for host in hosts:
         quiet(host)
     inventory = office.inventory(hosts)
-    process = office.start("install", _gated(tmp_path / "playbook"), "-i", inventory)
+    process = office.start("install", gated(tmp_path / "playbook"), "-i", inventory)
     for host in hosts:
-        wait_for(lambda host=host: _is_installing(host), f"{host.name} installing")  # type: ignore[misc]
+        wait_for(lambda host=host: is_installing(host), f"{host.name} installing")  # type: ignore[misc]
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=30) == 1, office.said()
     ((run,),) = office.rows("select id from run")
     assert f"pasang resume {run}" in office.said()
     assert "Traceback" not in office.said()
-    assert not any(_has_ended(host) for host in hosts), "it was asked to leave, not to wait"
+    assert not any(has_ended(host) for host in hosts), "it was asked to leave, not to wait"
     for host in hosts:
-        _open_gate(host)
+        open_gate(host)
     for host in hosts:
-        wait_for(lambda host=host: _has_ended(host), f"{host.name} finishing by itself")  # type: ignore[misc]
+        wait_for(lambda host=host: has_ended(host), f"{host.name} finishing by itself")  # type: ignore[misc]
     done = office.pasang("resume", run, "-i", inventory, "--json")
     assert done.code == 0, done.err
     assert set(done.outcomes.values()) == {"installed"}
@@ -193,8 +193,8 @@ def test_a_line_that_is_cut_for_a_while_costs_nothing(boot: Boot, office: Office
     office.trust()
     process, _ = _begin(office, host, MOMENTS["install"], tmp_path)
     host.cut_line()
-    _open_gate(host)
-    wait_for(lambda: _has_ended(host), "the computer ending alone", timeout_s=40)
+    open_gate(host)
+    wait_for(lambda: has_ended(host), "the computer ending alone", timeout_s=40)
     host.restore_line()
     assert process.wait(timeout=100) == 0, office.said()
     ((number,),) = office.rows("select number from form")
@@ -229,7 +229,7 @@ def test_the_second_controller_is_told_who_and_since_when(boot: Boot, lab: Lab, 
     assert run in row["reason"]
     assert re.search(r"since \d{4}-\d\d-\d\dT\d\d:\d\d", row["reason"])
     assert re.search(r"\S+@\S+", row["reason"])
-    _open_gate(host)
+    open_gate(host)
     assert process.wait(timeout=60) == 0, office.said()
     assert other.do("install", tmp_path / "playbook/playbook.yaml", inventory).outcomes == {
         host.name: "already_installed"
@@ -248,7 +248,7 @@ def test_the_plug_is_pulled(boot: Boot, office: Office, tmp_path: Path, name: st
     kill(process)
     host.power_cycle()
     quiet(host)
-    _open_gate(host)
+    open_gate(host)
     row = _resume(office, inventory).host(host.name)
     assert row["outcome"] in ("installed", "rolled_back"), row
     _check_records(office, host, row["form"])
@@ -257,7 +257,7 @@ def test_the_plug_is_pulled(boot: Boot, office: Office, tmp_path: Path, name: st
         assert PAGE in http(host, port=PORT)
     else:
         assert row["rollback"]["verdict"] == "clean", row
-        assert same(before, read(host)) == {}
+        assert same(before, read_at_rest(host)) == {}
 
 
 def test_an_agent_that_is_killed_comes_back_by_itself(boot: Boot, office: Office, tmp_path: Path) -> None:
@@ -267,7 +267,7 @@ def test_an_agent_that_is_killed_comes_back_by_itself(boot: Boot, office: Office
     process, _ = _begin(office, host, MOMENTS["install"], tmp_path)
     pid = host.run(["systemctl", "show", "-p", "MainPID", "--value", "pasang-*"]).stdout.strip()
     host.run(["kill", "-KILL", pid])
-    _open_gate(host)
+    open_gate(host)
     assert process.wait(timeout=60) in (0, 1), office.said()
     ((number, state, verdict),) = office.rows("select number, state, verdict from form")
     assert state == "installed" or (state, verdict) == ("rolled_back", "clean")

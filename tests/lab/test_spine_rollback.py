@@ -17,7 +17,7 @@ from tests.lab.fixtures import Boot
 from tests.lab.hosts import Host
 from tests.lab.invented import PAGE, PORT, Fault, build_loket, hold_port
 from tests.lab.lab import Lab
-from tests.lab.office import STORE, Office, Run, http, quiet, same, units_of_ours
+from tests.lab.office import STORE, Office, Run, http, quiet, read_at_rest, same, units_of_ours
 from tests.lab.playbooks import loket_playbook, nginx_playbook, write_playbook
 from tests.lab.readout import Readout, packages, read
 
@@ -32,6 +32,20 @@ if [ "$1" = configure ]; then
   systemctl daemon-reload
   systemctl enable --quiet --now loket-sisa.service
   mkdir -p /usr/local/share/loket-sisa && echo {PAGE} >/usr/local/share/loket-sisa/isi
+fi
+"""
+LISTENS = "import socket, time; s = socket.create_server(('', 7007)); time.sleep(777)"
+AT_WORK = f"""
+if [ "$1" = configure ]; then
+  setsid sleep 777 >/dev/null 2>&1 </dev/null &
+  setsid sh -c 'trap "" TERM; sleep 776; sleep 775' >/dev/null 2>&1 </dev/null &
+  setsid python3 -c "{LISTENS}" >/dev/null 2>&1 </dev/null &
+  mkdir -p /etc/systemd/system/ssh.service.d
+  printf '[Service]\\nEnvironment=SISA=1\\n' >/etc/systemd/system/ssh.service.d/sisa.conf
+  systemctl daemon-reload
+  systemctl mask --quiet e2scrub_all.timer
+  sleep 0.3
+  exit 1
 fi
 """
 USER_THEN_PRERM = {
@@ -175,6 +189,7 @@ CASES = {
     "wrong_page": Case(_loket(fault=Fault.WRONG_PAGE), 7, PAGE),
     "unverifiable": Case(_unverifiable, 11, "9.9"),
     "user_and_prerm": Case(_scripted(**USER_THEN_PRERM), 7, PAGE),
+    "at_work": Case(_scripted(postinst=AT_WORK), 5, "post-installation script"),
     "spreads": Case(_scripted(postinst=SPREADS), 7, PAGE),
     "mixed": Case(_mixed, 11, "tidak-ada"),
     "nginx_wrong_page": Case(_nginx_no_page, 7, "Halaman dinas"),
@@ -230,7 +245,7 @@ class Results:
         before = read(host)
         run = office.do("install", case.playbook(folder / "broken"), office.inventory([host]))
         assert run.out, run.err
-        return Result(host, before, read(host), run, office.form(run.host(host.name)["form"]))
+        return Result(host, before, read_at_rest(host), run, office.form(run.host(host.name)["form"]))
 
 
 @pytest.fixture(scope="module")
@@ -293,6 +308,61 @@ def test_a_failed_upgrade_brings_the_version_before_back(results: Results, name:
     if name != "upgrade" and name != "upgrade_dies":
         assert (result.host.root / "etc/loket/port").read_text() == ADMIN
         assert (result.host.root / "etc/loket/port").stat().st_mode & 0o777 == 0o640
+
+
+def test_what_an_installer_left_at_work_is_stopped_and_forgotten(
+    results: Results, office: Office, tmp_path: Path
+) -> None:
+    host = results["at_work"].host
+    assert "sleep 77" not in host.run(["ps", "-e", "-o", "args"]).stdout
+    assert not [port for port in read(host).ports if port.endswith(":7007")]
+    shown = host.run(["systemctl", "show", "ssh", "e2scrub_all.timer", "-p", "Environment,NeedDaemonReload,LoadState"])
+    assert "SISA" not in shown.stdout
+    assert "NeedDaemonReload=yes" not in shown.stdout
+    assert "LoadState=masked" not in shown.stdout
+    assert host.run(["systemctl", "is-active", "ssh"]).stdout.strip() == "active"
+
+    office.trust()
+    leaves = '[ "$1" = configure ] && setsid sleep 778 >/dev/null 2>&1 </dev/null &\ntrue'
+    deb = build_loket(tmp_path, "1.0", more_scripts={"postinst": leaves})
+    playbook = loket_playbook(tmp_path / "biasa", payload=deb)
+    assert office.do("install", playbook, office.inventory([host])).code == 0
+    assert "sleep 778" in host.run(["ps", "-e", "-o", "args"]).stdout
+    done = office.do("uninstall", playbook, office.inventory([host]))
+    assert (done.outcomes, done.host(host.name)["rollback"]["verdict"]) == ({host.name: "uninstalled"}, "clean")
+    assert "sleep 778" not in host.run(["ps", "-e", "-o", "args"]).stdout
+
+
+def test_no_part_of_a_secret_is_recorded(results: Results, office: Office, tmp_path: Path) -> None:
+    host = results["at_work"].host
+    office.trust()
+    secret = "KataSandiRahasia" + "Qzxv"
+    env = ["/usr/bin/env", "APP_USER=loket", "APP_MODE=production", "APP_HOST=db.kantor.example.invalid"]
+    prints = "for i in $(seq 3000); do echo '{{ db_password }} isi'; done"
+    repeats = "for i in $(seq 400); do printf 'a {{ db_password }} '; done; exit 1"
+    playbook = write_playbook(
+        tmp_path / "bocor",
+        name="bocor",
+        version="1.0",
+        variants=[
+            {
+                "when": {"os": "linux"},
+                "install": [
+                    {"command": {"argv": [*env, "APP_PASSWORD={{ db_password }}", "true"]}},
+                    {"command": {"shell": prints}},
+                ],
+                "test": [{"command": {"argv": ["sh", "-c", repeats]}}],
+            }
+        ],
+    )
+    done = office.do("install", playbook, office.inventory([host], rows={host.name: {"db_password": secret}}))
+    assert done.outcomes == {host.name: "rolled_back"}
+    form = done.host(host.name)["form"]
+    told = [done.out, done.err, office.pasang("form", "show", form).out, str(office.rows("select * from event"))]
+    told += [path.read_text() for path in host.root.glob("var/lib/pasang/runs/*bocor*/journal.ndjson")]
+    assert len(told) == 5
+    for each in told:
+        assert not [part for part in ("Kata", "Qzxv") if part in each.replace("Kata sandi", "")]
 
 
 def test_what_is_kept_on_the_computer_is_readable_by_root_alone(results: Results) -> None:

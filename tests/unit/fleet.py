@@ -138,6 +138,13 @@ def fault(code: str, reason: dict[str, str], **fields: Any) -> Behaviour:
     return say(encode({"answer": "fault", "code": code, "reason": reason, **fields}), encode({"answer": "end"}))
 
 
+def held_by(owner: str, **fields: Any) -> Behaviour:
+    """Another run holds it, since ten o'clock in Jakarta, and five minutes more at most."""
+    holder = {"run": "r9.lain", "owner": owner, "host": "", "why": "work", "since": "2026-11-22T03:00:00.000Z"}
+    holder |= {"since_s": None, "left_s": 300.0, **fields}
+    return say(encode({"answer": "fault", "code": "busy", "holder": holder}), encode({"answer": "end"}))
+
+
 def lose(records: Sequence[dict[str, Any]], after: int) -> Behaviour:
     """Sends the journal up to a record, then the line drops."""
 
@@ -159,6 +166,9 @@ class Watch:
 
     def event(self, record: Record) -> None:
         self.records.append(record)
+
+    def asked(self, host: str) -> None:
+        """Nobody needs it here."""
 
     def pushing(self, host: str, name: str, sent_bytes: int, size_bytes: int) -> None:
         self.pushes.append((host, name, sent_bytes, size_bytes))
@@ -208,13 +218,21 @@ class Office:
     def patience(self) -> Patience:
         return Patience(monotonic=self.clock.monotonic, pause=self.clock.pause)
 
-    def run(self, mode: str = "install", *, playbooks: Sequence[Playbook] = (), forks: int = 50) -> RunResult:
+    def run(
+        self, mode: str = "install", *, playbooks: Sequence[Playbook] = (), forks: int = 50, wait_s: float = 0.0
+    ) -> RunResult:
         hosts = self.inventory().select("all")
-        order = Order(mode, list(playbooks) or [self.playbook()], hosts, forks)
+        order = Order(mode, list(playbooks) or [self.playbook()], hosts, forks, wait_s=wait_s)
         return execute(order, self.settings, self.watch, self.leave, options=self.options, patience=self.patience)
 
     def resume(
-        self, run: str | None = None, *, names: Sequence[str] | None = None, limit: str = "all"
+        self,
+        run: str | None = None,
+        *,
+        names: Sequence[str] | None = None,
+        limit: str = "all",
+        stop: bool = False,
+        wait_s: float = 0.0,
     ) -> list[RunResult]:
         fleet = self.inventory(names)
         return resume(
@@ -224,9 +242,21 @@ class Office:
             self.leave,
             run=run,
             hosts=fleet.select(limit),
+            stop=stop,
+            wait_s=wait_s,
             options=self.options,
             patience=self.patience,
         )
 
     def store(self) -> Store:
         return Store(self.settings.database_url)
+
+
+def work_on(host: Any) -> HostWork:
+    """An installation on a computer."""
+    return HostWork("r", host, "kilat", "FI-2026-000001", "install", "user")
+
+
+def outcomes(result: RunResult) -> dict[str, str]:
+    """How each computer was left."""
+    return {work.host.name: found.outcome for work, found in result.results}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from agent.debian import Offer, compare, holds, paragraphs, parse_provides, parse_relations, satisfied, write_relations
-from agent.dpkg import reason_of
+from agent.debian.database import with_conffiles
+from agent.debian.dpkg import reason_of
 
 ORDERED = [
     "0",
@@ -132,6 +133,39 @@ def test_paragraphs_keep_what_continues() -> None:
         ("dpkg-deb: error: failed to write (No space left on device)", "The disk is full."),
         ("dpkg-deb: error: 'a.deb' is not a Debian format archive", "The package file is damaged."),
         ("E: Unable to locate package tidak-ada", "dpkg refuses: E: Unable to locate package tidak-ada"),
+        (
+            "Created symlink /etc/systemd/system/x.service -> /lib/x.service.\n"
+            "dpkg: error processing package x (--configure):\n installed x package post-installation script"
+            " subprocess returned error exit status 1",
+            "The post-installation script of package x failed (1).",
+        ),
+        (
+            "Setting up x (1) ...\nx: the licence server does not answer\n"
+            "debconf: delaying package configuration, since apt-utils is not installed\n"
+            "Created symlink /etc/systemd/system/x.service -> /lib/x.service.\n"
+            "dpkg: error processing package x (--configure):\n installed x package post-installation script"
+            " subprocess returned error exit status 1",
+            "The post-installation script of package x failed (1): x: the licence server does not answer.",
+        ),
+        (
+            'invoke-rc.d: initscript x, action "start" failed.\n● x.service - X\n     Loaded: loaded\n'
+            "    Process: 9 ExecStart=/usr/bin/x\nJan 02 03:04:05 pc x[9]: bind() failed\n"
+            "Jan 02 03:04:05 pc systemd[1]: Failed to start x.service - X.\n"
+            "dpkg: error processing package x (--configure):\n installed x package post-installation script"
+            " subprocess returned error exit status 1",
+            "The post-installation script of package x failed (1): Jan 02 03:04:05 pc x[9]: bind() failed.",
+        ),
+        ("Preparing to unpack x.deb ...\nout of memory\nProcessing triggers for y ...", "dpkg refuses: out of memory"),
+        (
+            "W: Failed to fetch http://u:p@mirror.invalid:81/debian/x/InRelease  Could not resolve 'mirror.invalid'",
+            "The package mirror mirror.invalid:81 is out of reach (Could not resolve 'mirror.invalid'). Check this"
+            " computer's network and its sources in /etc/apt, or bring the packages as payloads.",
+        ),
+        (
+            "E: Failed to fetch http://mirror.invalid/debian/x.deb  404  Not Found [IP: 192.0.2.1 80]",
+            "The package mirror mirror.invalid does not give it (404  Not Found [IP: 192.0.2.1 80]). Check this"
+            " computer's network and its sources in /etc/apt, or bring the packages as payloads.",
+        ),
         ("", "dpkg refuses: ?"),
     ],
 )
@@ -139,3 +173,15 @@ def test_complaints_in_a_sentence(output: str, says: str) -> None:
     reason = reason_of(output)
     assert reason["en"] == says
     assert reason["id"]
+
+
+@pytest.mark.parametrize("former", ["Conffiles:\n /etc/a 111\n /etc/b 222 obsolete\n", ""])
+@pytest.mark.parametrize("conffiles", ["\n /etc/a 333", ""])
+def test_what_dpkg_knows_of_conffiles_is_exchanged_alone(former: str, conffiles: str) -> None:
+    rest = "Depends: x,\n y\nDescription: a\n b\n .\n c\n"
+    other = f"Package: a\nVersion: 1\nArchitecture: i386\nConffiles:\n /etc/a 9\n{rest}"
+    status = f"{other}\nPackage: a\nArchitecture: amd64\nVersion: 1\n{former}{rest}\nPackage: b\nStatus: x\n"
+    wanted = f"Conffiles:{conffiles}\n" if conffiles else ""
+    assert with_conffiles(status, "a", "amd64", conffiles) == (
+        f"{other}\nPackage: a\nArchitecture: amd64\nVersion: 1\n{wanted}{rest}\nPackage: b\nStatus: x\n"
+    )

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.journal import Journal, ended, read_lines
+from agent.redact import Redactor
 
 TEXT = st.text(max_size=40)
 
@@ -60,7 +61,7 @@ def test_a_line_from_elsewhere_ends_the_journal(tmp_path: Path) -> None:
 def test_secrets_are_masked_also_where_json_escapes_them(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     secret = 'pa"ss\\wörd'
-    journal = Journal(str(path), secrets=[secret])
+    journal = Journal(str(path), secrets=Redactor([secret]))
     journal.append("effect", evidence={"output": f"login with {secret} failed"})
     journal.close()
     content = path.read_text()
@@ -77,7 +78,7 @@ def test_a_full_disk_leaves_whole_lines(tmp_path: Path, monkeypatch: pytest.Monk
     journal = Journal(str(path))
     real = agent.journal.os.write
     monkeypatch.setattr(agent.journal.os, "write", lambda fd, data: real(fd, data[:10]))
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(OSError, match="No space"):
         journal.append("intent", durable=True)
     monkeypatch.undo()
     assert journal.append("intent", durable=True)["seq"] == 2

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.probes import http, http1
+from agent.probes import asked, http, http1
 from agent.probes.http1 import HttpFailed, Reader, Response, parse
+from agent.protocol import text
+from tests.unit.probing import Programs
 
 FAR = float("inf")
 
@@ -254,7 +256,9 @@ def answer(spec, status=200, body=b"", headers=None, truncated=False, failure=No
 
     http.request, original = request, http.request
     try:
-        return http.ask({"kind": "http", "url": "http://127.0.0.1/", **spec}, None, {"at": time.time(), "logs": {}})
+        return asked(
+            http, {"kind": "http", "url": "http://127.0.0.1/", **spec}, Programs(), {"at": time.time(), "logs": {}}
+        )
     finally:
         http.request = original
 
@@ -317,8 +321,12 @@ def test_what_is_not_json(body):
 
 
 def test_it_says_what_it_found():
-    found = answer({"status": 200, "contains": "x"}, status=302, body=b"gone\nthere", headers={"location": "/login"})
-    assert (found.needed, found.found) == ("200, “x”", "302, 10 bytes, “gone”")
+    spec = {"status": 200, "contains": "x"}
+    found = answer(spec, status=302, body=b"gone\nthere", headers={"location": "/login"})
+    assert (http.needed(spec), found.found) == (
+        "200, “x”",
+        text("302, 10 byte, “gone”", "302, 10 bytes, “gone”"),
+    )
     assert "/login" in found.reason["en"]
     found = answer({}, failure=HttpFailed("salah", "wrong", final=True))
     assert (found.verdict, found.reason, found.final) == ("failed", {"id": "salah", "en": "wrong"}, True)

@@ -12,6 +12,7 @@ from agent import procedure, removal, rollback, run
 from agent.actions import ActionFailed, Detection
 from agent.journal import Journal
 from agent.procedure import Procedure
+from agent.protocol import text
 
 
 class Dead(BaseException):
@@ -33,6 +34,9 @@ class Computer:
 
     def facts(self) -> dict[str, Any]:
         return {"os": "linux", "distribution": "debian", "version": "12", "arch": "x86_64"}
+
+    def pending_reboot(self) -> str | None:
+        return None
 
 
 def title(spec: dict[str, Any]) -> dict[str, str]:
@@ -82,12 +86,33 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for module in (run, rollback, removal):
         monkeypatch.setattr(module, "action", lambda kind: FAKE)
+    for module in (rollback, removal):
+        monkeypatch.setattr(module, "sweep_of", lambda *_: SimpleNamespace(is_due=lambda _: False))
     monkeypatch.setattr(run, "probe", probe)
     monkeypatch.setattr(rollback, "probe", probe)
     monkeypatch.setattr(run, "ACTIONS", ("fake",))
     monkeypatch.setattr(run.snapshot, "take", take)
     monkeypatch.setattr(procedure.requirements, "check", lambda plan, variant, host, facts, already: iter(()))
     monkeypatch.setattr(rollback, "SETTLING_S", 0)
+
+
+UNSURE = {"kind": "x", "title": text("x", "x"), "needed": "1", "found": "?", "verdict": "unknown"}
+
+
+@pytest.mark.parametrize("mode", ["check", "install"])
+@pytest.mark.parametrize(("strict", "stops"), [(True, True), (False, False), (None, False)])
+def test_what_could_not_be_told_stops_only_where_the_playbook_is_strict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, strict: bool | None, stops: bool
+) -> None:
+    row = {**UNSURE, "reason": text("tidak dapat diketahui", "cannot be told")}
+    monkeypatch.setattr(procedure.requirements, "check", lambda *_, already: iter([row]))
+    computer = Computer(tmp_path)
+    records = go(computer, {**plan(requirements={"strict": strict}), "mode": mode}, tmp_path)
+    (shown,) = [record for record in records if record["type"] == "requirement"]
+    assert shown["verdict"] == "unknown", "it stays what it is, whatever follows from it"
+    assert (records[-1]["outcome"] == "not_eligible") == stops
+    assert (records[-1]["reason"] == row["reason"]) == stops
+    assert bool(computer.state) == (mode == "install" and not stops)
 
 
 def item(name: str, value: str = "1") -> dict[str, Any]:
@@ -143,6 +168,17 @@ def test_the_straight_way(tmp_path: Path) -> None:
     assert computer.applied == ["a", "b", "c", "d"]
 
 
+@pytest.mark.parametrize(("decision", "outcome"), [("never", "already_installed"), ("always", "eligible")])
+def test_a_dry_run_looks_at_what_would_be_done(tmp_path: Path, decision: str, outcome: str) -> None:
+    computer = Computer(tmp_path)
+    computer.state = {"a": "1", "b": "1", "c": "1"}
+    configure = {"decision": decision, "actions": [item("d")]}
+    records = go(computer, {**plan(configure=configure), "mode": "plan"}, tmp_path / "run")
+    assert (records[-1]["outcome"], computer.applied) == (outcome, [])
+    looked = [r["step"] for r in records if r["type"] == "detected"]
+    assert looked == [5, 5, 6] + [10] * (decision == "always")
+
+
 def test_intent_stands_before_and_effect_after(tmp_path: Path) -> None:
     records = go(Computer(tmp_path), plan(), tmp_path / "run")
     kinds = [(r["type"], r["effect"]) for r in records if r["type"] in ("intent", "effect")]
@@ -195,6 +231,34 @@ def outcome_after_death(tmp_path: Path, die_after: int, work: dict[str, Any], br
         records = go(computer, work, folder)
         return computer, records
     return computer, None
+
+
+@pytest.mark.parametrize("helps", [True, False])
+def test_what_died_in_the_middle_is_finished_before_it_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, helps: bool
+) -> None:
+    def dies(spec: dict[str, Any], host: Computer) -> dict[str, Any]:
+        host.applied.append(spec["name"])
+        host.state[spec["name"]] = "half"
+        raise Dead
+
+    def settle(spec: dict[str, Any], host: Computer) -> dict[str, Any]:
+        if not helps:
+            raise ActionFailed({"id": "sedang dipakai", "en": "in use"})
+        host.state[spec["name"]] = spec["value"]
+        return {"finished": True}
+
+    computer = Computer(tmp_path)
+    dying, settling = (SimpleNamespace(**{**vars(FAKE), **more}) for more in ({"apply": dies}, {"settle": settle}))
+    monkeypatch.setattr(run, "action", lambda kind: dying)
+    with pytest.raises(Dead):
+        go(computer, plan(), tmp_path / "run")
+    monkeypatch.setattr(run, "action", lambda kind: settling)
+    records = go(computer, plan(), tmp_path / "run")
+    assert records[-1]["outcome"] == "installed"
+    assert computer.applied == (["a", "b", "c", "d"] if helps else ["a", "a", "b", "c", "d"])
+    (effect,) = [r for r in records if r["type"] == "effect" and r["effect"] == 1]
+    assert effect["evidence"] == ({"finished": True, "interrupted": True} if helps else {})
 
 
 @pytest.mark.parametrize("broken", [None, "a", "c", "d", "verify"])

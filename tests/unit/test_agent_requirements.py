@@ -2,85 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import sys
+import json
 import types
 
 import pytest
 
 from agent import requirements
 from agent.actions import ActionFailed
-from agent.host import processes
+from agent.actions import deb as deb_action
+from agent.host import locks, processes, services
 from agent.host.sockets import Socket
 from agent.protocol import text
 from agent.requirements import busy, room
-
-MB, MIB, GIB = 10**6, 2**20, 2**30
-FACTS = {
-    "os": "linux",
-    "distribution": "debian",
-    "version": "12",
-    "arch": "x86_64",
-    "ram_bytes": 4 * GIB,
-    "cpu_count": 2,
-    "kernel": "6.1.0-18-amd64",
-}
-
-
-class Host:
-    os = "linux"
-    is_administrator = True
-
-    def __init__(self, root="/agent", sockets=(), stored=()):
-        self.root = root
-        self.sockets = list(sockets)
-        self.stored = stored
-
-    def listening(self):
-        return self.sockets
-
-    def blob(self, digest):
-        return self.stored[digest] if digest in self.stored else "/nowhere/" + digest
-
-
-def rows(wanted, host=None, facts=None, **more):
-    variant = {"requirements": wanted, **more.pop("variant", {})}
-    return list(requirements.check({}, variant, host or Host(), {**FACTS, **(facts or {})}, **more))
-
-
-def verdicts(*args, **more):
-    return [row["verdict"] for row in rows(*args, **more)]
-
-
-@pytest.fixture
-def disks(monkeypatch):
-    """Filesystems by mount point: (device, free bytes for anybody, flags)."""
-    mounted = {"/": (1, 1000 * MB, 0)}
-
-    def mount_of(path):
-        while path not in mounted:
-            path = os.path.dirname(path)
-        return mounted[path]
-
-    def statvfs(path):
-        _, free, flags = mount_of(path)
-        return types.SimpleNamespace(
-            f_frsize=4096,
-            f_blocks=10**9,
-            f_bavail=free // 4096,
-            f_bfree=10**9,
-            f_flag=flags,
-            f_files=1000,
-            f_favail=500,
-        )
-
-    def stat(path):
-        return types.SimpleNamespace(st_dev=mount_of(path)[0])
-
-    monkeypatch.setattr(
-        room, "os", types.SimpleNamespace(path=os.path, stat=stat, statvfs=statvfs, ST_RDONLY=os.ST_RDONLY)
-    )
-    return mounted
+from tests.unit.computer import FACTS, GIB, MB, MIB, Host, rows, verdicts
 
 
 def test_every_row_is_whole(disks):
@@ -115,7 +49,7 @@ def test_every_row_is_whole(disks):
 
 
 def test_what_is_not_asked_is_not_answered():
-    assert rows({"administrator": False, "ports_free": [], "ram_total": None}) == []
+    assert rows({"administrator": False, "ports_free": [], "ram_total": None, "strict": True}) == []
 
 
 def test_the_wrong_computer():
@@ -165,11 +99,80 @@ def test_ports(monkeypatch):
     taken, free, other = rows({"ports_free": [80, 81, 53]}, host)
     assert (taken["verdict"], taken["found"]) == ("not_met", "0.0.0.0:80 apache2")
     assert "apache2" in taken["reason"]["id"]
-    assert (free["verdict"], free["found"]) == ("met", "free")
+    assert (free["verdict"], free["found"]) == ("met", text("bebas", "free"))
     assert other["verdict"] == "met"  # UDP is another matter
     assert verdicts({"ports_free": [{"port": 53, "protocol": "udp"}]}, host) == ["not_met"]
     # The software itself, on a second run.
     assert verdicts({"ports_free": [80]}, host, already=True) == ["met"]
+
+
+UNIT = "/system.slice/{}.service"
+
+
+@pytest.mark.parametrize(
+    ("variant", "unit", "program", "verdict"),
+    [
+        ({"run": [{"kind": "service", "name": "web"}]}, "web", "/usr/bin/perl", "met"),
+        ({"configure": {"actions": [{"kind": "service", "name": "web.service"}]}}, "web", "/usr/bin/perl", "met"),
+        ({"run": [{"kind": "service", "name": "nama-lain"}]}, "web", "/usr/bin/perl", "met"),
+        ({"run": [{"kind": "service", "name": "lain"}]}, "web", "/usr/bin/perl", "not_met"),
+        ({"install": [{"kind": "deb", "payloads": ["web"]}]}, "", "/usr/sbin/web", "met"),
+        ({"install": [{"kind": "deb", "packages": ["web=2"]}]}, "x", "/usr/sbin/web (deleted)", "met"),
+        ({"install": [{"kind": "deb", "packages": ["web=2"]}]}, "x", "/usr/sbin/lain", "not_met"),
+        ({"install": []}, "x", "/opt/web/1/jalan", "met"),
+        ({"install": []}, "dulu", "/usr/bin/perl", "met"),
+        ({"install": []}, "x", "/usr/bin/perl", "not_met"),
+    ],
+)
+def test_a_port_of_the_version_before_is_no_obstacle(monkeypatch, tmp_path, variant, unit, program, verdict):
+    from agent.debian import database
+    from agent.host import trees
+    from agent.managers import Service
+    from agent.requirements import former
+
+    class Upgraded(Host):
+        services = types.SimpleNamespace(
+            read=lambda name: Service(True, "active", True, 7 if name == "nama-lain" else 0, 0, 1.0, "")
+        )
+
+        def packages(self):
+            return {"web": types.SimpleNamespace(status="installed", version="1", architecture="amd64")}
+
+        def payload(self, name):
+            return {"meta": {"package": name, "version": "2", "architecture": "amd64"}}
+
+    holder = processes.Process(7, 1, "web", ["web"], "1")
+    monkeypatch.setattr(processes, "holders", lambda inodes, preferred="": {7: holder})
+    monkeypatch.setattr(trees, "named_group", lambda pid: UNIT.format(unit) if unit else "/init.scope")
+    monkeypatch.setattr(former.os, "readlink", lambda path: program)
+    monkeypatch.setattr(database, "listed", lambda name, architecture: ["/usr", "/sbin/web"])
+    monkeypatch.setattr(requirements, "dependencies", lambda variant, host: [])
+    added = [{"kind": "file", "name": "/opt/web/1/jalan"}, {"kind": "service", "name": "dulu.service"}]
+    changes = [{**row, "change": "added"} for row in added]
+    (tmp_path / "installed").mkdir()
+    (tmp_path / "installed/web.json").write_text(json.dumps({"runs": [{"changes": changes}]}))
+    host = Upgraded(str(tmp_path), [Socket("tcp", "0.0.0.0", 80, 99)])
+    asked = {"requirements": {"ports_free": [80]}, **variant}
+    (row,) = (
+        row
+        for row in requirements.check({"software": {"name": "web"}}, asked, host, FACTS)
+        if row["kind"] == "ports_free"
+    )
+    assert row["verdict"] == verdict, row
+    before = text("0.0.0.0:80 web, versi sebelumnya", "0.0.0.0:80 web, the version before")
+    assert row["found"] == (before if verdict == "met" else "0.0.0.0:80 web")
+
+
+@pytest.mark.parametrize(("main", "verdict"), [(7, "met"), (8, "not_met")])
+def test_on_windows_the_port_of_a_service_that_the_playbook_names_is_no_obstacle(monkeypatch, main, verdict):
+    from agent.managers import Service
+
+    host = Host(sockets=[Socket("tcp", "0.0.0.0", 80, 7)])
+    host.os = "windows"
+    host.services = types.SimpleNamespace(read=lambda name: Service(True, "active", True, main, 0, 1.0, ""))
+    holder = processes.Process(7, 1, "web.exe", [], "1")
+    monkeypatch.setattr(processes, "holders", lambda inodes, preferred="": {7: holder})
+    assert verdicts({"ports_free": [80]}, host, variant={"run": [{"kind": "service", "name": "web"}]}) == [verdict]
 
 
 def test_ports_that_cannot_be_listed():
@@ -202,7 +205,7 @@ def test_processes(monkeypatch):
     assert verdicts({"no_processes": ["cupsd", "nginx", "pasang"]}) == ["not_met", "met", "met"]
 
     def refuse():
-        raise processes.CannotTell("no")
+        raise processes.Unreadable("no")
         yield
 
     monkeypatch.setattr(processes, "processes", refuse)
@@ -250,13 +253,13 @@ def test_a_kernel_replaced_under_our_feet(boot):
 
 
 def test_locks_out_of_reach(monkeypatch):
-    def cannot():
-        raise busy.CannotTell("/proc/locks: no")
+    def cannot(_):
+        raise locks.CannotTell("/proc/locks: no")
 
     monkeypatch.setattr(busy, "package_manager_holder", cannot)
     (row,) = rows({"package_manager_free": True})
     assert row["verdict"] == "unknown"
-    monkeypatch.setattr(busy, "package_manager_holder", lambda: "apt-get (pid 12)")
+    monkeypatch.setattr(busy, "package_manager_holder", lambda _: "apt-get (pid 12)")
     (row,) = rows({"package_manager_free": True})
     assert (row["verdict"], row["found"]) == ("not_met", "apt-get (pid 12)")
 
@@ -277,6 +280,55 @@ def test_packages_need_an_administrator():
     assert rows({}, host, variant={"install": [{"kind": "archive", "payload": "x"}]}) == []
 
 
+class Managed:
+    """A manager that knows the services it is given, with what is wrong with them."""
+
+    def __init__(self, name, known):
+        self.name, self.known, self.told = name, known, []
+
+    def read(self, name):
+        if self.known is None:
+            raise ActionFailed(text("diam", "silent"))
+        active = self.known.get(name, "inactive")
+        return services.Service(name in self.known, active, True, 0, 0, 9.0, "")
+
+    def start(self, name):
+        self.told.append(name)
+        return {}
+
+
+@pytest.mark.parametrize(
+    ("own", "system", "whose"),
+    [({"x": "active"}, {"x": "failed"}, "own"), ({}, {"x": "failed"}, "system"), ({}, {}, "own"), ({}, None, "own")],
+)
+def test_a_user_sees_the_systems_services_behind_the_own(own, system, whose):
+    managers = {"own": Managed("processes", own), "system": Managed("systemd", system)}
+    both_ = services.OfUser(managers["own"], managers["system"])
+    assert both_.read("x") == managers[whose].read("x")
+    both_.start("x")
+    assert {name: one.told for name, one in managers.items() if one.told} == {whose: ["x"]}
+
+
+@pytest.mark.parametrize(
+    ("known", "already", "verdict"),
+    [
+        ({"x": "active"}, True, []),  # to look at it is everybody's
+        ({"x": "inactive"}, True, ["not_met"]),  # to start it is not
+        ({"x": "active"}, False, ["not_met"]),
+        ({}, False, []),  # a service that the software brings: the user's own
+    ],
+)
+def test_who_is_no_administrator_may_look_at_the_systems_services(known, already, verdict):
+    host = Host()
+    host.is_administrator = False
+    host.services = services.OfUser(Managed("processes", {}), Managed("systemd", known))
+    variant = {"run": [{"kind": "service", "name": "x", "state": "running"}, {"kind": "port", "port": 80}]}
+    assert verdicts({}, host, variant=variant, already=already) == verdict
+    packages = {**variant, "install": [{"kind": "deb", "packages": ["x"]}]}
+    if already:
+        assert verdicts({}, host, variant=packages, already=True) == verdict
+
+
 def test_dependencies(monkeypatch):
     asked = []
     answers = [
@@ -284,6 +336,7 @@ def test_dependencies(monkeypatch):
         [
             {"package": "nginx", "needs": "libpcre3 (>= 2:8)", "found": ""},
             {"package": "nginx", "needs": "b", "found": "b 1"},
+            {"package": "lain", "made_for": "arm64", "found": "amd64"},
         ],
     ]
 
@@ -293,9 +346,7 @@ def test_dependencies(monkeypatch):
             raise ActionFailed(text("tidak terbaca", "cannot be read"))
         return answers.pop(0)
 
-    deb = types.ModuleType("agent.actions.deb")
-    deb.missing_dependencies = missing_dependencies
-    monkeypatch.setitem(sys.modules, "agent.actions.deb", deb)
+    monkeypatch.setattr(deb_action, "missing_dependencies", missing_dependencies)
 
     def ask(install=DEB, **more):
         return [row for row in rows({}, variant={"install": install}, **more) if row["kind"] == "dependencies"]
@@ -304,122 +355,12 @@ def test_dependencies(monkeypatch):
     assert (row["kind"], row["verdict"]) == ("dependencies", "met")
     assert asked == [{"kind": "deb", "payloads": ["common", "nginx"]}]  # what one needs, another may bring
     (row,) = ask()
-    assert (row["verdict"], row["needed"], row["found"]) == ("not_met", "nginx: libpcre3 (>= 2:8); nginx: b", "-; b 1")
+    assert row["needed"] == "nginx: libpcre3 (>= 2:8); nginx: b; lain: arm64"
+    assert (row["verdict"], row["found"]) == ("not_met", "-; b 1; amd64")
     assert "libpcre3 (>= 2:8)" in row["reason"]["en"]
+    assert row["reason"]["id"].startswith("paket lain dibuat untuk arm64, komputer ini amd64; ")
     (row,) = ask()
     assert (row["verdict"], row["reason"]["en"]) == ("unknown", "cannot be read")
     assert ask(already=True) == []
     assert ask([*DEB, {"kind": "deb", "packages": ["curl"]}]) == []
     assert ask([{"kind": "archive", "payload": "x"}]) == []
-
-
-# -- room -------------------------------------------------------------------------------------------------------------
-
-
-def disk(path, at_least=0, **more):
-    return {"path": path, "at_least_bytes": at_least, **more}
-
-
-def payload(path, digest, size, unpacked):
-    return disk(path, payload="x", digest=digest, payload_bytes=size, unpacked_bytes=unpacked)
-
-
-def test_one_filesystem_adds_up(disks):
-    wanted = [disk("/", 500 * MB), disk("/srv", 300 * MB), payload("/usr", "a", 100 * MB, 400 * MB)]
-    (row,) = rows({"disk_free": wanted})
-    assert row["needed"] == "1 GB"  # the larger of what was asked for, and the payloads with what is in them
-    assert row["title"]["en"] == "Free space on /, /srv, /usr, /agent"
-
-
-def test_enough_to_the_byte(disks):
-    wanted = [disk("/", 500 * MB), payload("/usr", "a", 100 * MB, 400 * MB)]
-    disks["/"] = (1, 1000 * MB + 4096, 0)
-    assert verdicts({"disk_free": wanted}) == ["met"]
-    disks["/"] = (1, 1000 * MB - 1, 0)
-    (row,) = rows({"disk_free": wanted})
-    assert row["verdict"] == "not_met"
-    assert (row["needed"], row["found"]) == ("1 GB", "999 MB")
-    assert "500 MB" in row["reason"]["id"]
-    assert "400 MB" in row["reason"]["en"]
-
-
-def test_several_filesystems(disks):
-    disks["/var"] = (2, 50 * MB, 0)
-    disks["/opt"] = (3, 10 * MB, 0)
-    every = rows(
-        {"disk_free": [disk("/", 1 * MB), payload("/opt/app", "a", 40 * MB, 11 * MB)]}, Host("/var/lib/pasang")
-    )
-    assert [(row["title"]["en"], row["verdict"]) for row in every] == [
-        ("Free space on /", "met"),
-        ("Free space on /opt/app", "not_met"),
-        ("Free space on /var/lib/pasang", "met"),
-    ]
-
-
-def test_payloads_that_are_here_take_no_more_room(disks, tmp_path):
-    stored = tmp_path / "blob"
-    stored.write_text("x")
-    wanted = [payload("/usr", "a", 900 * MB, 200 * MB)]
-    disks["/"] = (1, 300 * MB, 0)
-    assert verdicts({"disk_free": wanted}) == ["not_met"]
-    assert verdicts({"disk_free": wanted}, Host(stored={"a": str(stored)})) == ["met"]
-
-
-def test_a_payload_used_twice_is_kept_once(disks):
-    wanted = [payload("/a", "a", 400 * MB, 200 * MB), payload("/b", "a", 400 * MB, 200 * MB)]
-    disks["/"] = (1, 799 * MB, 0)
-    assert verdicts({"disk_free": wanted}) == ["not_met"]
-    disks["/"] = (1, 801 * MB, 0)
-    assert verdicts({"disk_free": wanted}) == ["met"]
-
-
-def test_what_is_in_place_needs_no_room(disks):
-    disks["/"] = (1, 1 * MB, 0)
-    assert verdicts({"disk_free": [disk("/", 500 * MB)]}, already=True) == ["met"]
-
-
-def test_read_only(disks):
-    disks["/"] = (1, 1000 * MB, os.ST_RDONLY)
-    (row,) = rows({"disk_free": [disk("/", MB)]})
-    assert (row["verdict"], row["found"]) == ("not_met", "read-only")
-
-
-def test_a_path_that_cannot_be_looked_at(monkeypatch):
-    def refuse(path):
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(room, "os", types.SimpleNamespace(path=os.path, stat=refuse))
-    monkeypatch.setattr(room, "nearest", lambda path: path)
-    (row,) = rows({"disk_free": [disk("/secret", MB)]})
-    assert row["verdict"] == "unknown"
-
-
-def test_inodes(disks):
-    assert verdicts({"inodes": {"path": "/srv", "at_least": 500}}) == ["met"]
-    assert verdicts({"inodes": [{"path": "/srv", "at_least": 501}]}) == ["not_met"]
-
-
-def test_the_nearest_folder(tmp_path):
-    assert room.nearest(str(tmp_path / "a" / "b" / "c")) == str(tmp_path)
-    assert room.nearest("/") == "/"
-
-
-@pytest.mark.parametrize(
-    ("size", "more", "said"),
-    [
-        (0, {}, "0 B"),
-        (999, {}, "999 B"),
-        (500 * MB, {}, "500 MB"),
-        (2 * GIB, {}, "2 GiB"),
-        (256 * MIB, {}, "256 MiB"),
-        (1536 * MIB, {}, "1.5 GiB"),
-        (2 * GIB - 1, {"like": 2 * GIB}, "1.99 GiB"),
-        (500 * MB - 1, {}, "499 MB"),
-        (500 * MB + 1, {"up": True}, "501 MB"),
-        (2 * GIB, {"decimal": True}, "2.14 GB"),
-        (2 * GIB, {"decimal": True, "up": True}, "2.15 GB"),
-        (3 * 10**15, {}, "3000 TB"),
-    ],
-)
-def test_sizes_for_people(size, more, said):
-    assert room.amount(size, **more) == said

@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from agent import snapshot
+from agent.accounts import merge
 from agent.contents import Contents
-from agent.leftovers import Sweep, windows_of, within
+from agent.host import state
+from agent.leftovers import Sweep
+from agent.moments import windows_of, within
 from agent.snapshot import FileReader, difference, same_file
 
 
 def rows(folder: Path, known: dict[str, Any] | None = None, contents: Contents | None = None) -> dict[str, Any]:
-    reader = FileReader(known or {}, contents)
+    reader = FileReader(state, known or {}, contents)
     reader.read(str(folder))
     return reader.files
 
@@ -108,3 +111,35 @@ def test_windows_reach_from_intent_to_effect() -> None:
     assert within(first[0] + 5, [first])
     assert not within(first[1] + 5, [first])
     assert not within(None, [first])
+
+
+def test_lines_of_accounts_come_back_each_in_its_place() -> None:
+    then = b"root:x:0\nwww:x:33:a\nlama:x:50\nlast:x:60\n"
+    now = b"root:x:0\nwww:x:33:a,ours\nlast:x:60\nsiti:x:1000\nours:x:99\n"
+    whole = merge(now, then, {b"www", b"lama", b"ours"})
+    assert whole == b"root:x:0\nwww:x:33:a\nlama:x:50\nlast:x:60\nsiti:x:1000\n"
+    assert merge(b"a:1\n", b"a:1\nb:1\nb:2\n", {b"b"}) == b"a:1\nb:1\nb:2\n"
+    assert merge(now, then, set()) == now
+
+
+def test_a_folder_of_data_is_that_folder_and_not_one_made_anew() -> None:
+    row = ["d", 0o755, 0, 0, 10, 111, 5, 7, None]
+    assert same_file(row, [*row[:4], 11, 112, 6, 7, None])
+    assert not same_file(row, [*row[:7], 8, None])
+
+
+def test_a_state_that_does_not_last_is_no_state_to_come_back_to() -> None:
+    before: snapshot.Snapshot = {"services": {"a.service": "activating", "b.service": "active"}}
+    after: snapshot.Snapshot = {"services": {"b.service": "deactivating", "c.service": "deactivating"}}
+    assert [(row["name"], row["change"]) for row in difference(before, after)] == [
+        ("b.service", "changed"),
+        ("c.service", "added"),
+    ]
+
+
+def test_the_links_of_an_alternative_are_its_own_and_those_that_follow_it() -> None:
+    content = (
+        b"auto\n/usr/bin/editor\neditor.1.gz\n/usr/share/man/editor.1.gz\n\n/bin/nano\n40\n/usr/share/nano.1.gz\n\n"
+    )
+    assert state.alternative_links(content) == ["/usr/bin/editor", "/usr/share/man/editor.1.gz"]
+    assert state.alternative_links(b"") == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import os
@@ -14,6 +15,8 @@ from typing import Any
 import pytest
 
 from agent.unpack import BadArchive, unpack
+from controller.depot import inspect
+from controller.errors import DepotError
 
 
 def tar(*rows: tuple[str, Any], compression: str = "") -> bytes:
@@ -140,6 +143,50 @@ def test_damaged_tars_are_refused(compression: str, tmp_path: Path) -> None:
     for number, content in enumerate(broken(whole)):
         with pytest.raises(BadArchive):
             run(content, tmp_path / str(number), format="tar")
+
+
+HALF = tar(("a", os.urandom(700)), ("b", os.urandom(700)))
+"""a: 0 to 1536, b: to 3072, then zeros."""
+
+
+@pytest.mark.parametrize(
+    ("content", "is_whole"),
+    [
+        (HALF[:1800], False),
+        (HALF[:2000] + b"bukan kepala" * 100, False),
+        (HALF[:2048], False),
+        (HALF[:2600], False),
+        (HALF[:3072], False),
+        (HALF[:3072] + bytes(512), True),
+        (HALF[:3072] + bytes(1024) + b"ekor", True),
+    ],
+    ids=["in a header", "no header", "after a header", "in a member", "no end", "half an end", "more after the end"],
+)
+@pytest.mark.parametrize("compression", ["", "gz"])
+def test_a_tar_that_is_cut_off_within_a_whole_compression(
+    content: bytes, is_whole: bool, compression: str, tmp_path: Path
+) -> None:
+    packed = gzip.compress(content) if compression else content
+    path = tmp_path / f"a.tar{compression and '.gz'}"
+    path.write_bytes(packed)
+    if is_whole:
+        assert run(packed, tmp_path / "isi", format="tar")[0] == ["a", "b"]
+        assert inspect(path).meta["files"] == 2
+    else:
+        with pytest.raises(BadArchive):
+            run(packed, tmp_path / "isi", format="tar")
+        with pytest.raises(DepotError, match="damaged or cut off"):
+            inspect(path)
+
+
+def test_a_zip_whose_directory_is_not_whole(tmp_path: Path) -> None:
+    content = bytearray(zipped(("a", b"x", 0o100644), ("b", b"x", 0o100644)))
+    content[content.index(b"PK\5\6") + 10] = 3
+    with pytest.raises(BadArchive, match="fewer members"):
+        run(bytes(content), tmp_path / "isi", format="zip")
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(DepotError, match="damaged or cut off"):
+        inspect(tmp_path / "a.zip")
 
 
 def test_damaged_zips_are_refused(tmp_path: Path) -> None:

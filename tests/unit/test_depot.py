@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.depot import Depot, inspect, take_in
+from controller.depot import Depot, inspect, store, take_in
 from controller.depot.intake import same_version
 from controller.errors import DepotError, PlaybookError
 from controller.playbook import Playbook, load
@@ -91,9 +91,7 @@ def test_zips_tell_their_size(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "format"),
     [
-        ("a.msi", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"x" * 100, "msi"),
         ("a.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"x" * 100, "other"),
-        ("a.exe", b"MZ" + b"x" * 100, "pe"),
         ("a", b"\x7fELF" + b"x" * 100, "elf"),
         ("a.sh", b"#!/bin/sh\n", "script"),
         ("a.rpm", b"\xed\xab\xee\xdb" + b"x" * 100, "rpm"),
@@ -136,6 +134,9 @@ WRONG = [
     ("zip.deb", zip_of({"a": b"b"}), "named like deb, but its content is zip"),
     ("deb.zip", deb_of(), "named like zip, but its content is deb"),
     ("html.exe", HTML, "named like pe"),
+    ("html.msi", HTML, "named like msi"),
+    ("cut.msi", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"x" * 100, "the MSI is damaged or cut off"),
+    ("cut.exe", b"MZ" + b"x" * 100, "damaged or cut off"),
     ("html.tar.gz", HTML, "damaged or cut off"),
     ("ar.deb", ar_of({"a": b"b"}), "no Debian package"),
     ("nodata.deb", ar_of({"debian-binary": b"2.0\n", "control.tar": tar_of({"./control": b""})}), "no Debian package"),
@@ -366,6 +367,63 @@ def test_a_payload_is_taken_from_beside_the_playbook_or_from_the_depot(tmp_path:
     assert taken.inspected["kilat"] == depot.get(sha256(content)).payload()
     file.unlink()
     assert take_in(playbook, depot) == taken
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/kilat.deb", ""])
+def test_what_is_wrong_with_a_payload_is_told_with_its_line(tmp_path: Path, url: str) -> None:
+    source = f'url: "{url}"' if url else "file: kilat.deb"
+    write(tmp_path, "kilat.deb", deb_of())
+    playbook = playbook_of(tmp_path, b"", digest="0" * 64, source=source)
+    with pytest.raises(DepotError, match="cannot be downloaded" if url else "wrong SHA-256") as caught:
+        take_in(playbook, Depot(tmp_path / "depot"))
+    (problem,) = caught.value.problems
+    assert problem.where == f"{tmp_path}/playbook.yaml:4"
+    assert (url or str(tmp_path / "kilat.deb")) in problem.what.en
+
+
+def test_a_byte_that_changed_in_the_depot_is_found_before_a_computer_is_touched(tmp_path: Path) -> None:
+    content = deb_of()
+    depot = Depot(tmp_path / "depot")
+    playbook = playbook_of(tmp_path, content)
+    file = write(tmp_path, "kilat.deb", content)
+    taken = take_in(playbook, depot)
+    kept = depot.get(sha256(content)).path
+    file.rename(tmp_path / "elsewhere")
+    stood = kept.stat()
+    with kept.open("r+b") as changed:
+        changed.seek(70)
+        changed.write(b"\xff")
+    os.utime(kept, ns=(stood.st_atime_ns, stood.st_mtime_ns))  # whoever spoils it may also hide it
+    with pytest.raises(DepotError, match="damaged in the depot") as caught:
+        take_in(playbook, Depot(depot.path))
+    (problem,) = caught.value.problems
+    assert problem.where == f"{tmp_path}/playbook.yaml:4"
+    assert problem.hint is not None
+    assert "pasang depot verify" in problem.hint.en
+    with pytest.raises(DepotError, match="damaged in the depot"):
+        depot.get(sha256(content))
+    assert ["has changed" in p.what.en for p in depot.verify()] == [True]
+    (tmp_path / "elsewhere").rename(file)  # whole, and known from before: it takes the place of the damaged one
+    assert take_in(playbook, Depot(depot.path)) == taken
+    assert kept.read_bytes() == content
+    assert depot.verify() == []
+
+
+def test_what_was_only_touched_is_hashed_once_and_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = deb_of()
+    item = Depot(tmp_path / "depot").add(write(tmp_path, "kilat.deb", content))
+    read: list[Path] = []
+    hashed = store._hash
+    monkeypatch.setattr(store, "_hash", lambda path: (read.append(path), hashed(path))[1])
+    os.utime(item.path, (1, 1))  # as a copied depot has it; one of an earlier version has no note at all
+    assert [Depot(tmp_path / "depot").find(item.digest) for _ in range(2)] == [item] * 2
+    assert read == [item.path]
+    kept = item.path.parent / "item.json"
+    kept.write_text(json.dumps({k: v for k, v in json.loads(kept.read_text()).items() if k != "touched"}))
+    monkeypatch.setattr(store, "_write", lambda *_: (_ for _ in ()).throw(PermissionError(13, "read-only")))
+    depot = Depot(tmp_path / "depot")
+    assert [depot.find(item.digest) for _ in range(3)] == [item] * 3
+    assert len(read) == 2
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 import typer.main
 import yaml
 
+from agent import actions, probes
 from agent.actions import KINDS as ACTIONS
 from agent.probes import KINDS as PROBES
 from controller.cli.app import app
@@ -22,11 +23,12 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PLAYBOOK_PAGE = (ROOT / "docs/playbook.md").read_text("utf-8")
 GUIDES = [(ROOT / f"docs/guide/{language}.md").read_text("utf-8") for language in ("id", "en")]
-TOLD_IN_PASSING = {"About", "Undo", "Bounds", "Disk", "Ram", "Inodes", "Cpu", "Action", "Probe"}
-WITHOUT_AN_AGENT = {"Msi", "Exe", "Detect", "RegistryAction", "RegistryProbe", "ProgramProbe"}
+TOLD_IN_PASSING = {"About", "Undo", "Bounds", "Disk", "Ram", "Inodes", "Cpu", "Dotnet", "VcRuntime", "Action", "Probe"}
+OF_WINDOWS = {"build", *actions.OF_WINDOWS, *probes.OF_WINDOWS}
+"""A fragment with one of these words is for Windows."""
 
 TABLES = re.findall(r"<!-- words: (\w+) -->\n((?:\|.*\n)+)", PLAYBOOK_PAGE)
-FRAGMENTS = re.findall(r"<!-- (requirements|action|probe) -->\n```yaml\n(.*?)```", PLAYBOOK_PAGE, re.DOTALL)
+FRAGMENTS = re.findall(r"<!-- (requirements|action|probe|variant) -->\n```yaml\n(.*?)```", PLAYBOOK_PAGE, re.DOTALL)
 BLOCKS = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
@@ -45,13 +47,15 @@ def test_every_word_of_the_format_stands_in_its_table(name: str, table: str) -> 
 
 def test_no_part_of_the_format_is_left_out() -> None:
     parts = {"Format", *json_schema()["$defs"]}
-    assert {name for name, _ in TABLES} == parts - TOLD_IN_PASSING - WITHOUT_AN_AGENT
+    assert {name for name, _ in TABLES} == parts - TOLD_IN_PASSING
 
 
 @pytest.mark.parametrize(("chapter", "kinds"), [("Actions", ACTIONS), ("Probes", PROBES)])
-def test_every_kind_that_the_agent_knows_has_a_section(chapter: str, kinds: tuple[str, ...]) -> None:
+def test_every_kind_that_the_agent_knows_has_a_section_and_an_example(chapter: str, kinds: tuple[str, ...]) -> None:
     text = PLAYBOOK_PAGE.split(f"\n## {chapter}\n")[1].split("\n## ")[0]
     assert set(re.findall(r"^### (\w+)$", text, re.MULTILINE)) == set(kinds)
+    examples = [fragment for place, fragment in FRAGMENTS if f"{place.title()}s" == chapter]
+    assert {kind for fragment in examples for kind in yaml.safe_load(fragment)} == set(kinds)
 
 
 def read_playbook(document: dict[str, Any], folder: Path) -> Any:
@@ -66,14 +70,16 @@ def read_playbook(document: dict[str, Any], folder: Path) -> Any:
 @pytest.mark.parametrize(("place", "fragment"), FRAGMENTS)
 def test_examples_are_read(place: str, fragment: str, tmp_path: Path) -> None:
     given = yaml.safe_load(fragment)
+    is_windows = bool(OF_WINDOWS & given.keys())
     variant: dict[str, Any] = {
-        "when": {"os": "linux"},
-        "install": [{"deb": {"packages": ["curl"]}}],
+        "when": {"os": "windows" if is_windows else "linux"},
+        "install": [{"command": {"argv": ["curl"]}} if is_windows else {"deb": {"packages": ["curl"]}}],
         "test": [{"port": {"port": 80}}],
     }
     variant |= {"requirements": given} if place == "requirements" else {}
     variant |= {"install": [given]} if place == "action" else {}
     variant |= {"test": [given]} if place == "probe" else {}
+    variant |= given if place == "variant" else {}
     payload = {"url": "https://mirror.example.invalid/x", "sha256": "0" * 64}
     document = {
         "pasang": 1,
@@ -81,7 +87,13 @@ def test_examples_are_read(place: str, fragment: str, tmp_path: Path) -> None:
         "payloads": dict.fromkeys(re.findall(r"nginx-common|nginx|loket", fragment), payload),
         "variants": [variant],
     }
-    read_playbook(document, tmp_path)
+    [read] = read_playbook(document, tmp_path).variants
+    if place == "requirements":
+        assert given.keys() <= read["requirements"].keys()
+    elif place == "variant":
+        assert given.keys() <= read.keys()
+    else:
+        assert [row["kind"] for row in read["install" if place == "action" else "test"]] == list(given)
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs/playbook.md"], ids=lambda page: page.name)
@@ -101,6 +113,21 @@ def commands() -> Iterator[tuple[str, list[str]]]:
             line = found.split(" # ")[0].strip()
             if line.startswith("pasang "):
                 yield page.name, shlex.split(line)[1:]
+
+
+def paths(command: Any) -> Iterator[tuple[str, ...]]:
+    """The commands under one, each by its words."""
+    if not hasattr(command, "commands"):
+        yield ()
+        return
+    for name, under in command.commands.items():
+        yield from ((name, *path) for path in paths(under))
+
+
+def test_every_command_is_shown() -> None:
+    shown = [argv for _, argv in commands()]
+    for path in paths(typer.main.get_command(app)):
+        assert any(tuple(argv[: len(path)]) == path for argv in shown), path
 
 
 @pytest.mark.parametrize(("page", "argv"), list(commands()))

@@ -15,21 +15,17 @@ from rich.console import Console
 from controller import sop
 from controller.errors import FormError, InputError
 from controller.form import wording
+from controller.form.json import to_json
 from controller.form.model import Form
+from controller.form.notes import notes_of
 from controller.form.pdf import to_pdf
 from controller.form.project import project
 from controller.form.sheet import sheet
 from controller.form.sign import sign
 from controller.form.text import to_text
-from controller.settings import Letterhead
+from controller.settings import ZONES, Letterhead
 from controller.text import Language, Text
-
-CASES = Path(__file__).parents[1] / "cases" / "form"
-NAMES = sorted(path.stem for path in CASES.glob("*.ndjson"))
-
-
-def events(name: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (CASES / f"{name}.ndjson").read_text(encoding="utf-8").splitlines()]
+from tests.cases.forms import NAMES, events
 
 
 def form_of(name: str) -> Form:
@@ -190,6 +186,76 @@ def test_the_terminal_shows_every_form_in_both_languages(name: str, language: La
     assert max(len(line) for line in printed(form_of(name), language, 80).splitlines()) <= 80
 
 
+def failing_change(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The records with an effect that failed, and what the computer answered."""
+    (effect,) = [r for r in records if r["type"] == "effect" and (r["step"], r["verb"]) == (5, "apply")]
+    effect["result"] = "failed"
+    effect["evidence"] = {
+        "define": {"argv": ["dpkg", "--install", "x.deb"], "exit_code": 100, "output": "dpkg: error\n  no room\n"},
+        "found": {"id": "isi lain", "en": "other content"},
+        "brand_new": 7,
+    }
+    return records
+
+
+def test_a_playbook_that_runs_nothing_is_not_said_to_have_found_it_running() -> None:
+    records = [r for r in events("already_installed") if r.get("step") != 6 or r["type"].startswith("step_")]
+    form = project(records)
+    (said,) = notes_of(form.steps[5], form, ZONES["Asia/Jakarta"])
+    assert said.en == "the playbook has nothing to run"
+    whole = form_of("already_installed")
+    assert said not in notes_of(whole.steps[5], whole, ZONES["Asia/Jakarta"])
+
+
+def test_what_a_computer_says_is_read_in_the_readers_language() -> None:
+    records = failing_change(events("rolled_back_clean"))
+    requirement, probe = (next(r for r in records if r["type"] == kind) for kind in ("requirement", "probe"))
+    requirement |= {"needed": {"id": "20,1 MB", "en": "20.1 MB"}, "found": {"id": "hanya baca", "en": "read-only"}}
+    probe |= {"needed": {"id": "kode keluar 7", "en": "exit 7"}, "found": "/usr/bin/x"}
+    form = project(records)
+    answers = {
+        "id": "$ dpkg --install x.deb · kode keluar: 100 · dpkg: error · no room · didapati: isi lain · brand_new: 7",
+        "en": "$ dpkg --install x.deb · exit code: 100 · dpkg: error · no room · found: other content · brand_new: 7",
+    }
+    wanted = {"id": ("20,1 MB", "hanya baca", "kode keluar 7"), "en": ("20.1 MB", "read-only", "exit 7")}
+    other: dict[Language, Language] = {"id": "en", "en": "id"}
+    for language, against in other.items():
+        shown = " ".join(printed(form, language, 400).split())
+        assert answers[language] in shown
+        assert "/usr/bin/x" in shown
+        for word, foreign in zip(wanted[language], wanted[against], strict=True):
+            assert word in shown
+            assert foreign not in shown
+    exported = json.loads(to_json(form))
+    assert exported["requirements"][0]["found"] == {"id": "hanya baca", "en": "read-only"}
+    assert [test["found"] for test in exported["tests"]].count("/usr/bin/x") == 1, "words of one kind stay one string"
+    (change,) = [c for c in exported["changes"] if c["result"] == "failed"]
+    assert change["evidence"].splitlines()[:2] == ["$ dpkg --install x.deb", "exit_code: 100"]
+
+
+def test_what_was_not_ours_is_said_to_be_gone_and_no_more_than_that() -> None:
+    worded = sheet(form_of("removed_foreign"), "id")
+    remarks = dict(worded.remarks)
+    assert remarks["Keterangan"].startswith("bukan Pasang yang memasangnya")
+    assert remarks["Pengembalian"] == "bersih, sejauh yang dapat dibuktikan"
+    assert (worded.lines[7].result, worded.tone) == ("dicopot", "good")
+    assert "semula" not in str(worded)
+    assert dict(sheet(form_of("rolled_back_clean"), "id").remarks)["Pengembalian"].endswith("seperti semula")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_clock_is_the_offices_and_the_record_knows_none(name: str) -> None:
+    form = form_of(name)
+    west, east = (sheet(form, "id", zone=ZONES[zone]) for zone in ("Asia/Jakarta", "Asia/Jayapura"))
+    assert west.digest == east.digest
+    fields = [dict(each.fields) for each in (west, east)]
+    assert fields[0]["Dibuka"] == "22 Nov 2026 21.30.00 WIB"
+    assert fields[1]["Dibuka"] == "22 Nov 2026 23.30.00 WIT"
+    assert "WIB" not in str(east)
+    if form.notice:
+        assert "jadwal 22 Nov 2026 23.30.00 WIT" in str(east.lines[2].notes)
+
+
 def test_what_is_not_known_is_shown_not_hidden() -> None:
     assert "brand_new_kind" in printed(form_of("line_lost"))
     assert wording.word(wording.OUTCOMES, "quarantined") == Text("quarantined", "quarantined")
@@ -201,6 +267,14 @@ def test_records_of_no_form_or_of_two_are_refused() -> None:
         project(records[1:])
     with pytest.raises(FormError, match="do not belong to one"):
         project([*records, {**records[0], "seq": 999, "number": "FI-2026-000002"}])
+
+
+def test_times_read_as_the_office_says_them() -> None:
+    at, east = "2026-05-31T15:59:07.123Z", ZONES["Asia/Jayapura"]
+    assert wording.moment(at, east) == Text("1 Jun 2026 00.59.07 WIT", "1 Jun 2026 00.59.07 WIT")
+    assert wording.minute("2026-08-22T14:30:05.000Z", east) == Text("22 Agu 2026 23.30", "22 Aug 2026 23.30")
+    assert wording.moment("kemarin", east) == wording.minute("kemarin", east) == Text("kemarin", "kemarin")
+    assert wording.moment(None, east) == Text("", "")
 
 
 @pytest.mark.parametrize(
@@ -224,3 +298,49 @@ def test_durations_read_as_people_say_them(seconds: float, wanted: str) -> None:
 )
 def test_sizes_read_as_people_say_them(size_bytes: int, wanted: str) -> None:
     assert wording.size(size_bytes).id == wanted
+
+
+def test_who_stopped_a_run_and_what_was_at_work_then() -> None:
+    worded = sheet(form_of("stopped"), "en")
+    assert dict(worded.remarks)["Stopped"] == "asked for by ani@pusat, 22 Nov 2026 21.30.46 WIB; in step 6"
+    (table,) = [table for table in worded.tables if table.name == "stopped"]
+    assert [row[1] for row in table.rows] == ["", "5120 (4182)", "5121 (1)", "5122 (5121)"]
+    assert table.rows[0][2] == "systemctl start --quiet -- nginx.service"
+    assert table.rows[0][4].startswith("stopped by a person, waiting for the service nginx.service: sleep 600")
+    assert table.rows[3][2:] == ("nginx.service: sleep 600", "21.30.06", "S clock_nanosleep")
+    assert table.tones == ("bad", "plain", "plain", "plain")
+    said = dict(sheet(form_of("stopped"), "id").remarks)["Penghentian"]
+    assert said == "diminta oleh ani@pusat, 22 Nov 2026 21.30.46 WIB; di langkah 6"
+    late = [event for event in events("stopped") if event["type"] != "stopped"]
+    told = dict(sheet(project(late), "en").remarks)["Stopped"]
+    assert told.endswith("; there was nothing left to stop")
+
+
+def test_a_reboot_has_a_line_with_both_boot_ids_and_times() -> None:
+    told = (
+        "langkah 5 (linux-image-6.1.0-44-amd64): 22 Nov 2026 21.30, kembali 22 Nov 2026 21.31; boot 6a1e0f6c → c90e7d44"
+    )
+    assert dict(sheet(form_of("rebooted"), "id").remarks)["Penyalaan ulang"] == told
+    evidence = [line.en for line in form_of("rebooted").steps[4].evidence if "reboot" in line.en or "boot" in line.en]
+    assert evidence[0] == "a reboot is due: linux-image-6.1.0-44-amd64"
+    assert evidence[-1].endswith("boot 6a1e0f6c-52d1-4c1b-9f35-0b7a6f1f3a10 → c90e7d44-7c0e-4b5c-8a63-5f4f2b9d7e21")
+    records = events("rebooted")
+    for state, words in (("begun", "belum kembali"), ("due", "belum terjadi")):
+        records = [r for r in records if r["type"] != "reboot" or r["state"] in ("due", state)]
+        assert dict(sheet(project(records), "id").remarks)["Penyalaan ulang"].endswith(words)
+
+
+def test_what_the_computer_still_waits_for_is_named() -> None:
+    records = events("installed")
+    next(r for r in records if r["type"] == "run_ended" and r["source"] == "agent")["pending_reboot"] = "linux-image"
+    form = project(records)
+    assert dict(sheet(form, "en").remarks)["Reboot"] == "this computer still waits for a reboot: linux-image"
+    assert json.loads(to_json(form))["reboots"][0]["state"] == "pending"
+    assert "reboots" not in json.loads(to_json(form_of("installed")))
+
+
+def test_what_the_agent_decided_alone_stands_over_a_decision_that_came_too_late() -> None:
+    worded = sheet(form_of("decided_alone"), "id")
+    said = dict(worded.remarks)["Keputusan"]
+    assert said.startswith("dipertahankan tanpa konfigurasi, oleh agen di komputer itu sendiri: tidak ada pengendali")
+    assert any("ani" in line.id for line in form_of("decided_alone").steps[8].evidence), "what came late is not hidden"

@@ -14,18 +14,14 @@ from typing import Any
 import pytest
 
 from controller.errors import FormError
-from controller.form.json import digest, to_json
+from controller.form.json import digest, spelled, to_json
 from controller.form.keys import fingerprint, known_keys, public_key, signing_key
 from controller.form.project import project
 from controller.form.sign import sign, valid_signatures
 from controller.form.verify import SIZE_LIMIT_BYTES, verify, verify_bytes
+from tests.cases.forms import events
 
-CASES = Path(__file__).parents[1] / "cases" / "form"
 AT = datetime(2026, 11, 22, 15, 0, tzinfo=UTC)
-
-
-def events(name: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (CASES / f"{name}.ndjson").read_text(encoding="utf-8").splitlines()]
 
 
 def signed_events(name: str, folder: Path, role: str = "user", who: str = "Siti Contoh") -> list[dict[str, Any]]:
@@ -208,7 +204,6 @@ def test_files_that_cannot_be_a_form_are_bad_input(tmp_path: Path) -> None:
         ("not_eligible", "staf_ti", "cannot be used"),
         ("awaiting_decision", "user", "waits for a decision"),
         ("line_lost", "user", "not over"),
-        ("verified", "user", "cannot be used"),
         ("data_center", "user", "by IT staff"),
         ("installed", "sub_koordinator", "does not sign"),
     ],
@@ -227,6 +222,53 @@ def test_each_role_signs_once_and_staff_may_sign_beside_the_user(tmp_path: Path)
     both = project([*records, {**records[-1], **fields, "seq": 2}])
     assert [(s.role, s.name) for s in valid_signatures(both)] == [("user", "Siti Contoh"), ("staf_ti", "Budi Contoh")]
     assert verify_bytes(to_json(both)).is_sound
+
+
+def both_signed(folder: Path) -> bytes:
+    """A form that the user signed, and after that IT staff."""
+    records = signed_events("installed", folder)
+    fields = sign(project(records), role="staf_ti", name="Budi Contoh", folder=folder, at=AT)
+    return to_json(project([*records, {**records[-1], **fields, "seq": 2}]))
+
+
+def without(exported: bytes, *taken: int) -> bytes:
+    """The file as a forger would write it who takes signatures out."""
+    content = json.loads(exported)
+    seals = {key: content.pop(key) for key in ("digest", "parts", "signatures")}
+    seals["signatures"] = [one for at, one in enumerate(seals["signatures"]) if at not in taken]
+    return spelled(content, **seals)
+
+
+def test_a_signature_that_was_taken_out_is_betrayed_by_the_one_after_it(tmp_path: Path) -> None:
+    exported = both_signed(tmp_path)
+    assert verify_bytes(without(exported)) == verify_bytes(exported)
+    assert verify_bytes(exported).unsigned == ()
+    report = verify_bytes(without(exported, 0))
+    assert [(fault.part, "removed or changed" in fault.what.en) for fault in report.faults] == [("signatures[0]", True)]
+    content = json.loads(exported)
+    forged = dict(content["signatures"][1])
+    del forged["earlier"]  # as if it had been put when there was no other
+    seals = {key: content.pop(key) for key in ("digest", "parts", "signatures")} | {"signatures": [forged]}
+    assert ["does not hold" in f.what.en for f in verify_bytes(spelled(content, **seals)).faults] == [True]
+
+
+def test_the_last_signature_can_be_taken_out_and_then_its_role_is_named(tmp_path: Path) -> None:
+    report = verify_bytes(without(both_signed(tmp_path), 1))
+    assert (report.is_sound, [s.role for s in report.signatures], report.unsigned) == (True, ["user"], ("staf_ti",))
+    assert verify_bytes(without(both_signed(tmp_path), 0, 1)).unsigned == ("user", "staf_ti")
+    assert verify_bytes(to_json(project(events("data_center")))).unsigned == ("staf_ti",)
+    assert verify_bytes(to_json(project(events("rolled_back_clean")))).unsigned == ()
+
+
+def test_two_that_were_put_before_signatures_covered_each_other_still_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as formerly:
+        formerly.setattr("controller.form.sign.digest_of_signatures", lambda _: "")
+        exported = both_signed(tmp_path)
+    assert b'"earlier"' not in exported
+    report = verify_bytes(exported)
+    assert (report.is_sound, report.unsigned) == (True, ())
 
 
 def test_staff_signs_in_the_data_centre(tmp_path: Path) -> None:
@@ -261,3 +303,16 @@ def test_a_key_file_that_is_no_key_is_named(tmp_path: Path) -> None:
         signing_key(tmp_path, "Siti")
     assert known_keys(tmp_path) == frozenset()
     assert fingerprint("no base64!") == ""
+
+
+@pytest.mark.parametrize(("name", "work"), [("verified", "verifikasi"), ("removed_foreign", "pencopotan")])
+@pytest.mark.parametrize("role", ["user", "staf_ti"])
+def test_only_the_form_of_an_installation_is_signed_and_the_others_say_where_it_is(
+    tmp_path: Path, name: str, work: str, role: str
+) -> None:
+    with pytest.raises(FormError) as caught:
+        sign(project(events(name)), role=role, name="Siti Contoh", folder=tmp_path, at=AT)
+    said = caught.value.say("id")
+    assert f"form {work} tidak ditandatangani" in said
+    assert "pasang form list --host loket-07 --software nginx" in said
+    assert "tidak sampai dapat digunakan" not in said

@@ -59,6 +59,13 @@ def test_a_pattern_that_means_nothing_is_a_mistake(office: Inventory, pattern: s
     assert OFFICE["refused"][pattern] in hint.en
 
 
+@pytest.mark.parametrize("pattern", ["", " ", ":", ",", ", ,", "@/dev/null"])
+def test_a_pattern_without_any_part_is_nobody_rather_than_everybody(office: Inventory, pattern: str) -> None:
+    with pytest.raises(InventoryError) as caught:
+        office.select(pattern)
+    assert "is empty\n  → write -l all" in caught.value.say("en")
+
+
 def test_every_part_of_a_pattern_that_means_nothing_is_named(office: Inventory) -> None:
     with pytest.raises(InventoryError) as caught:
         office.select("loke:!arsipp:&serverr")
@@ -268,6 +275,13 @@ def test_ranges(written: str, names: list[str]) -> None:
 def test_ranges_that_mean_nothing(written: str) -> None:
     with pytest.raises(UnitError):
         expand(written)
+
+
+@pytest.mark.parametrize("written", ["pc[1:99999999]", "pc[1:99999999999]", "pc[0:50000]", "x[1:300][1:300]"])
+def test_a_range_of_too_many_says_the_limit(written: str) -> None:
+    with pytest.raises(UnitError) as caught:
+        expand(written)
+    assert "at most 50000" in caught.value.hint.en
 
 
 def test_two_thousand_hosts_are_no_reason_to_wait(tmp_path: Path) -> None:

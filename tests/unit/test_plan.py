@@ -156,6 +156,7 @@ def test_a_plan_holds_the_values_of_its_host(playbook: Playbook, hosts: list[Hos
         "verify": [],
         "uninstall": [],
         "watch": [],
+        "alone": {"after_s": 259200, "then": "keep_proved"},
     }
     assert plan.secrets == ("sangat-rahasia",)
 
@@ -258,3 +259,41 @@ def test_a_case_becomes_its_plan(case: Path) -> None:
     expected = json.loads((case / "plan.json").read_text(encoding="utf-8"))
     assert json.loads(json.dumps(plan.document)) == expected
     assert plan.digest == expected["digest"]
+
+
+NGINX = {"deb": {"payloads": ["umum", "web"]}}
+START = {"service": {"name": "web", "state": "running", "enabled": True}}
+CONFIGURATION = {"file": {"path": "/etc/web.conf", "content": "x"}}
+COMMAND = {"command": {"argv": ["web", "--init"]}}
+
+
+@pytest.mark.parametrize(
+    ("install", "run", "source", "later"),
+    [
+        ([NGINX], [START], "web (1.0)", ["web"]),
+        ([NGINX, CONFIGURATION], [START, {"service": {"name": "lain", "state": "running"}}], "web", ["web", "lain"]),
+        ([NGINX], [{"service": {"name": "web", "enabled": True}}], "web", None),
+        ([NGINX], [], "web", None),
+        ([NGINX, COMMAND], [START], "web", None),  # it may need the service
+        ([NGINX], [START], "lain", None),  # scripts of one source may need a service of the other's
+        ([{"deb": {**NGINX["deb"], "packages": ["pustaka"]}}], [START], "web", None),
+    ],
+)
+def test_a_service_that_is_started_next_need_not_be_by_its_package(
+    tmp_path: Path, hosts: list[Host], install: Any, run: Any, source: str, later: Any
+) -> None:
+    digest = INSPECTED["kilat"]["digest"]
+    text = {
+        "pasang": 1,
+        "software": {"name": "web", "version": "1.0", "publisher": "Contoh", "licence": "MIT"},
+        "payloads": {name: {"file": f"{name}.deb", "sha256": digest} for name in ("umum", "web")},
+        "variants": [{"when": {"os": "linux"}, "install": install, "run": run, "test": [{"port": {"port": 80}}]}],
+    }
+    metas = {"umum": {"package": "web-umum", "source": source}, "web": {"package": "web"}}
+    inspected = {
+        name: {"digest": digest, "size_bytes": 5, "file": f"{name}.deb", "format": "deb", "meta": meta}
+        for name, meta in metas.items()
+    }
+    playbook = dataclasses.replace(playbook_of(tmp_path, json.dumps(text)), inspected=inspected)
+    [variant] = build(playbook, hosts[0], mode="install").document["variants"]
+    assert variant["install"][0].get("starts_later") == later

@@ -144,6 +144,15 @@ def test_a_template_is_checked_even_when_the_playbook_is_kept(folder: Path, tmp_
         load("kilat", [folder], cache=cache)
 
 
+@pytest.mark.parametrize("name", ["playbook.yaml", "kilat.conf.j2"])
+def test_what_is_too_large_is_said_with_what_can_be_done(folder: Path, name: str) -> None:
+    path = folder / "kilat" / name
+    path.write_text(path.read_text() + "# " + "x" * 1_000_000 + "\n")
+    with pytest.raises(PlaybookError, match="larger than 1 MB") as caught:
+        load("kilat", [folder])
+    assert "into a payload" in caught.value.say("en")
+
+
 def test_a_template_behind_a_link_out_of_the_folder_is_refused(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "luar").write_text("rahasia")
     (folder / "kilat" / "kilat.conf.j2").unlink()
@@ -224,3 +233,80 @@ def test_whatever_bytes_stand_in_the_file(tmp_path_factory: pytest.TempPathFacto
 def _clean(tmp_path_factory: pytest.TempPathFactory) -> Any:
     yield
     shutil.rmtree(tmp_path_factory.getbasetemp() / "fuzz", ignore_errors=True)
+
+
+WINDOWS = """\
+pasang: 1
+software: {{name: arsip, version: "1.0.0", publisher: Contoh, licence: MIT}}
+payloads:
+  arsip: {{file: arsip.bin, sha256: "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"}}
+variants:
+  - when: {{os: {system}}}
+    install: [{{{action}}}]
+    test: [{{{probe}}}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("action", "probe", "what", "hint"),
+    [
+        ("msi: {payload: arsip, propertis: {A: 1}}", "", "the word 'propertis' is not known here", "properties"),
+        ("msi: {payload: arsip, properties: {Kantor: 1}}", "", "those that can be given from outside", "KANTOR"),
+        ("msi: {payload: arsip, properties: {ADDLOCAL: A}}", "", "not written as a property", "features"),
+        ("msi: {payload: arsip, transforms: [arsp]}", "", "there is no 'arsp' under payloads", "arsip"),
+        ("exe: {payload: arsip, detect: {}}", "", "exactly one of program, file, registry, service", "program"),
+        ("exe: {payload: arsip, detect: {service: A, version: '1'}}", "", "version is for program and", "version"),
+        ("registry: {key: 'HKCU\\Software\\A'}", "", "the account the agent runs as", "HKLM"),
+        ("registry: {key: 'HKLN\\Software\\A'}", "", "is not a registry key", "HKLM"),
+        ("registry: {key: 'HKLM\\Software\\A', value: a}", "", "data is missing", "data"),
+        ("registry: {key: 'HKLM\\Software\\A', value: a, type: dword, data: x}", "", "is no number for a dword", "0x1"),
+        ("registry: {key: 'HKLM\\Software\\A', value: a, data: [x, y]}", "", "a string holds one data", "multi"),
+        ("registry: {key: 'HKLM\\Software\\A', value: a, type: mult, data: x}", "", "means nothing here", "multi"),
+        ("registry: {key: 'HKLM\\Software\\A', view: 16}", "", "is not 64 or 32", "64"),
+        ("service: {name: A, enabled: manuel}", "", "is not true or false", "manual"),
+        ("service: {name: A, define: {argv: [a], user: b}}", "", "means nothing on windows", "os: linux"),
+        ("", "registry: {key: 'HKLM\\Software\\A', equals: x}", "equals and contains need value", "name"),
+        ("", "program: {nama: A}", "the word 'nama' is not known here", "name"),
+        ("", "version: {package: a, equals: '1'}", "version: package means nothing on windows", "os: linux"),
+    ],
+)  # fmt: skip
+def test_mistakes_of_windows_are_told(tmp_path: Path, action: str, probe: str, what: str, hint: str) -> None:
+    text = WINDOWS.format(system="windows", action=action or "msi: {payload: arsip}", probe=probe or "port: {port: 80}")
+    (tmp_path / "playbook.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(PlaybookError) as caught:
+        load(str(tmp_path))
+    said = [(problem.what.en, problem.hint.en) for problem in caught.value.problems if problem.hint]
+    assert any(what in told and hint in mends for told, mends in said), said
+
+
+@pytest.mark.parametrize(
+    ("action", "probe"),
+    [
+        ("registry: {key: 'HKLM\\Software\\A'}", ""),
+        ("service: {name: A, enabled: manual}", ""),
+        ("", "version: {file: /a, equals: '1'}"),
+        ("", "program: {name: A}"),
+    ],
+)
+def test_what_windows_alone_has_is_no_word_for_linux(tmp_path: Path, action: str, probe: str) -> None:
+    text = WINDOWS.format(system="linux", action=action or "deb: {packages: [a]}", probe=probe or "port: {port: 80}")
+    (tmp_path / "playbook.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(PlaybookError, match="linux"):
+        load(str(tmp_path))
+
+
+def test_what_windows_takes_in_the_plans_words(tmp_path: Path) -> None:
+    key = "'HKEY_LOCAL_MACHINE\\Software\\\\A\\'"
+    for action, normal in {
+        f"registry: {{key: {key}, value: '', type: dword, data: 0x1f, view: 32}}": {
+            "key": "HKLM\\Software\\A", "value": "", "type": "dword", "data": "31", "view": "32", "state": "present",
+        },
+        "service: {name: A, enabled: delayed}": {"name": "A", "enabled": "delayed"},
+        "exe: {payload: arsip, silent: [], detect: {registry: {key: 'HKLM\\A', value: v}}}": {
+            "payload": "arsip", "silent": [], "detect": {"registry": {"key": "HKLM\\A", "value": "v"}},
+        },
+    }.items():  # fmt: skip
+        text = WINDOWS.format(system="windows", action=action, probe="port: {port: 80}")
+        (tmp_path / "playbook.yaml").write_text(text, encoding="utf-8")
+        [found] = load(str(tmp_path)).variants[0]["install"]
+        assert {name: value for name, value in found.items() if name != "kind"} == normal

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.records import Redactor
+from controller.records.redact import spellings
 from controller.settings import Secret
 
 SECRET = 'kata "sandi"/ß&1'
@@ -88,3 +89,17 @@ def test_numbers_and_records_without_secrets_are_left_alone() -> None:
 
 def test_a_secret_prints_as_stars() -> None:
     assert str(Secret("rahasia")) == repr(Secret("rahasia")) == "***"
+
+
+@pytest.mark.parametrize(
+    ("secret", "spelled"),
+    [
+        ('Kunci "A" 1', 'MODE="Kunci ""A"" 1"'),
+        ('a\\b\\"c', '"--key=a\\b\\\\\\"c"'),
+        ("akhir\\", '"akhir\\\\"'),
+    ],
+)
+def test_windows_has_ways_of_its_own_to_quote(secret: str, spelled: str) -> None:
+    assert Redactor([secret]).text(f"msiexec /i a.msi {spelled}").count("***") == 1
+    assert not [part for part in (secret, spelled.strip('"')) if part in Redactor([secret]).text(spelled)]
+    assert any(spelling in spelled for spelling in spellings([secret]))

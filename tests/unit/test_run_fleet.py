@@ -14,7 +14,20 @@ from controller.run.opening import RunResult
 from controller.run.work import exit_code
 from controller.text import Text
 from controller.transport.memory import Complain, Drop, End, Hang, Hear, Refuse, Say
-from tests.unit.fleet import CONTENT, Behaviour, Computer, Office, fault, journal, lose, record, say, tell
+from tests.unit.fleet import (
+    CONTENT,
+    Behaviour,
+    Computer,
+    Office,
+    fault,
+    held_by,
+    journal,
+    lose,
+    outcomes,
+    record,
+    say,
+    tell,
+)
 
 GARBAGE = b"\x00\xff not a line of JSON\n"
 
@@ -22,10 +35,6 @@ GARBAGE = b"\x00\xff not a line of JSON\n"
 @pytest.fixture
 def office(tmp_path: Path) -> Office:
     return Office(tmp_path)
-
-
-def outcomes(result: RunResult) -> dict[str, str]:
-    return {work.host.name: found.outcome for work, found in result.results}
 
 
 def only(result: RunResult) -> Any:
@@ -48,7 +57,7 @@ def test_a_fleet_of_every_kind_adds_up_and_nobody_stops_anybody(office: Office) 
         "panjang": Computer(say(b"x" * (LINE_LIMIT_BYTES + 2))),
         "berhenti": Computer(tell(told[:3], then=[Complain("Traceback\nValueError: x\n"), End(1)])),
         "putus": Computer(lose(told, 5)),
-        "sibuk": Computer(fault("busy", {"id": "dipakai rudi", "en": "rudi has been at work since 10:00"})),
+        "sibuk": Computer(held_by("staf@loket")),
         "penuh": Computer(fault("storage", {"id": "disk penuh", "en": "no space left"})),
     }
     result = office.run()
@@ -74,7 +83,9 @@ def test_a_fleet_of_every_kind_adds_up_and_nobody_stops_anybody(office: Office) 
     reasons = {name: host["reason"] for name, host in summary["hosts"].items() if host["reason"]}
     assert reasons["menolak"] == "the password was refused"
     assert "ValueError: x" in reasons["berhenti"]
-    assert "since 10:00" in reasons["sibuk"]
+    assert "staf@loket has held this computer since 2026-11-22T03:00:00Z" in reasons["sibuk"]
+    assert "5 min 0 s" not in reasons["sibuk"]
+    assert "for about 5 min more at most" in reasons["sibuk"]
     with office.store() as store:
         states = {row.host: row.state for row in store.forms()}
         assert states == outcomes(result)
@@ -155,6 +166,60 @@ def test_a_computer_that_restarts_in_the_middle_is_waited_for(office: Office) ->
     assert only(office.run()).outcome == "installed"
 
 
+def test_a_line_that_breaks_often_and_brings_something_each_time_is_tried_again_at_once(office: Office) -> None:
+    told = journal(steps=range(4, 24))
+    office.computers = {"pc": Computer(*(lose(told, seen) for seen in range(5, 40)), tell(told))}
+    began = office.clock.seconds
+    assert only(office.run()).outcome == "installed"
+    assert len(office.computers["pc"].jobs) == 36
+    assert office.clock.seconds - began < 35
+
+
+def test_a_line_that_brings_nothing_is_not_tried_for_ever(office: Office) -> None:
+    """Every contact begins well and says so, and none gets any further."""
+
+    def vain(job: dict[str, Any]) -> Any:
+        yield Say(encode(record(job["from"] + 1, "agent_started", protocol=1, detached=False, resumed=True)))
+        yield Drop()
+
+    office.computers = {"pc": Computer(vain)}
+    assert only(office.run()).outcome == "running"
+    assert 50 <= len(office.computers["pc"].jobs) <= 52
+
+
+def test_how_far_a_payload_is_stands_on_the_bar_from_the_first_moment(office: Office) -> None:
+    import hashlib
+
+    payload = hashlib.sha256(CONTENT).hexdigest()
+    office.computers = {"pc": Computer(wants((payload, 100)))}
+    assert only(office.run()).outcome == "installed"
+    whole = len(CONTENT)
+    assert [push[2:] for push in office.watch.pushes] == [(100, whole), (whole, whole)]
+    (pushed,) = office.watch.of("pushed")
+    assert (pushed["before_bytes"], pushed["size_bytes"]) == (100, whole)
+
+
+def test_a_person_can_leave_in_the_middle_of_a_push(office: Office) -> None:
+    import hashlib
+
+    payload = hashlib.sha256(CONTENT).hexdigest()
+    office.computers = {"pc": Computer(wants((payload, 0)))}
+    office.watch.pushing = lambda *_: office.leave.set()
+    assert only(office.run()).outcome == "running"
+
+
+@pytest.mark.parametrize("told", [0, 6])
+def test_an_agent_that_somebody_kills_is_asked_again(office: Office, told: int) -> None:
+    records = journal()
+    killed = tell(records[:told], then=[Complain("Killed\n"), End(137)])
+    office.computers = {"pc": Computer(killed, killed, tell(records))}
+    result = office.run()
+    assert only(result).outcome == "installed"
+    with office.store() as store:
+        reasons = [event["reason"]["en"] for event in store.events(host="pc") if event["type"] == "line_lost"]
+    assert reasons == ["the agent was ended from outside (code 137)"] * 2
+
+
 def test_after_patience_it_is_running_never_failed(office: Office) -> None:
     told = journal()
     office.computers = {"pc": Computer(lose(told, 6), Refuse(Unreachable(Text("tidak menjawab", "no answer"))))}
@@ -217,11 +282,13 @@ def test_what_is_needed_is_sent_from_the_byte_asked_for(office: Office) -> None:
     payload = hashlib.sha256(CONTENT).hexdigest()
     made = runtime.prepare(office.settings.home)
     (wheel,) = made.psutil.values()
-    whole = len(made.path(made.agent).read_bytes())
-    office.computers = {"pc": Computer(wants((made.agent, 0), (wheel, 7), (payload, 100), (payload, 10**9)))}
+    whole = len(made.path(made.agents["linux"].archive).read_bytes())
+    office.computers = {
+        "pc": Computer(wants((made.agents["linux"].archive, 0), (wheel, 7), (payload, 100), (payload, 10**9)))
+    }
     assert only(office.run()).outcome == "installed"
     got = office.computers["pc"].jobs[0]["got"]
-    assert hashlib.sha256(got[made.agent][1]).hexdigest() == made.agent
+    assert hashlib.sha256(got[made.agents["linux"].archive][1]).hexdigest() == made.agents["linux"].archive
     assert got[wheel] == (7, made.path(wheel).read_bytes()[7:])
     assert got[payload] == (len(CONTENT), b""), "never beyond the end"
     names = [(name, sent, size) for _, name, sent, size in office.watch.pushes if sent == size]
@@ -277,11 +344,11 @@ class Broken:
         kept = RealStore.append
         self.noticed = threading.Event()
 
-        def append(store: Any, records: Any) -> int:
+        def append(store: Any, records: Any, **how: Any) -> int:
             if any(r["type"] in types and r["source"] == "agent" for r in records):
                 self.noticed.set()
                 raise RecordError(Text("penuh", "the disk is full"))
-            return kept(store, records)
+            return kept(store, records, **how)
 
         monkeypatch.setattr(RealStore, "append", append)
 
@@ -348,6 +415,9 @@ class Clumsy:
     def event(self, record: Any) -> None:
         raise OSError("the window is closed")
 
+    def asked(self, *_: Any) -> None:
+        raise TypeError
+
     def pushing(self, *_: Any) -> None:
         raise ValueError
 
@@ -397,3 +467,25 @@ def test_unknown_types_and_fields_are_kept(office: Office) -> None:
     assert only(office.run()).outcome == "installed"
     with office.store() as store:
         assert any(e["type"] == "kelak" and e["baru"] == {"a": [1]} for e in store.events(host="pc"))
+
+
+def test_orders_are_on_the_disk_before_any_computer_hears_of_them(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from controller.records import DURABLE
+    from controller.records import Store as RealStore
+
+    kept = RealStore.append
+    waited: dict[str, str] = {}
+
+    def append(store: Any, records: Any, **how: Any) -> int:
+        waited.update({record["type"]: how.get("commit", "") for record in records})
+        assert how.get("commit") == DURABLE or office.computers["pc"].jobs or not records
+        return kept(store, records, **how)
+
+    monkeypatch.setattr(RealStore, "append", append)
+    office.computers = {"pc": Computer(lose(journal(), 5), Refuse(Unreachable(Text("mati", "off"))))}
+    office.run()
+    office.resume(stop=True)
+    assert {kind for kind, how in waited.items() if how == DURABLE} >= {"run_opened", "form_opened", "stop_asked"}
+    assert waited["facts"] != DURABLE, "the computer can tell it again"

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agent.protocol import encode
-from controller.errors import InputError, Unreachable
-from controller.records import Store, from_agent
-from controller.run.opening import RunResult
+from agent.protocol import OUTCOMES, encode
+from controller.errors import AccessRefused, InputError, Unreachable
+from controller.form import sign, wording
+from controller.form.project import project
+from controller.records import OPEN_OUTCOMES, Store, from_agent
 from controller.run.work import exit_code
 from controller.text import Text
 from controller.transport.memory import Complain, End, Hang, Refuse, Say
-from tests.unit.fleet import PLAYBOOK, Computer, Office, fault, journal, lose, record, tell
+from tests.unit.fleet import PLAYBOOK, Computer, Office, fault, journal, lose, outcomes, record, tell
 
 OFF = Refuse(Unreachable(Text("tidak menjawab", "no answer")))
 NO_RUN = fault("no_run", {"id": "tidak ada pekerjaan ini", "en": "this run is not on the computer"})
@@ -24,10 +26,6 @@ NO_RUN = fault("no_run", {"id": "tidak ada pekerjaan ini", "en": "this run is no
 @pytest.fixture
 def office(tmp_path: Path) -> Office:
     return Office(tmp_path)
-
-
-def outcomes(result: RunResult) -> dict[str, str]:
-    return {work.host.name: found.outcome for work, found in result.results}
 
 
 def killed_before_any_contact(office: Office, *names: str) -> str:
@@ -194,7 +192,12 @@ def test_a_decision_is_waited_for_and_then_carried_out(office: Office) -> None:
     assert exit_code(result.results) == 4
     office.computers = {"pc": Computer(OFF)}
     (still,) = office.resume()
-    assert outcomes(still) == {"pc": "awaiting_decision"}, "nobody has decided: there is nothing to ask the computer"
+    assert outcomes(still) == {"pc": "awaiting_decision"}, "whoever cannot be asked waits still, as far as we know"
+    office.computers = {"pc": Computer(tell(told))}
+    (still,) = office.resume()
+    assert outcomes(still) == {"pc": "awaiting_decision"}
+    assert len(office.computers["pc"].jobs) == 1, "it may have decided alone"
+    office.computers = {"pc": Computer(OFF)}
     with office.store() as store:
         decide(store, configure=True)
     (lost,) = office.resume()
@@ -255,3 +258,102 @@ def test_a_thousand_open_computers_are_reconciled_quickly(office: Office) -> Non
     assert len(result.results) == 1000
     print(f"1000 open host runs reconciled in {seconds:.1f} s")
     assert seconds < 30
+
+
+def test_what_the_agent_decided_alone_is_read_days_later(office: Office) -> None:
+    told = journal(None)
+    told.append(record(len(told) + 1, "waiting", step=9, outcome="awaiting_decision", reason=None))
+    office.computers = {"pc": Computer(tell(told))}
+    office.run()
+    reason = {"id": "tidak ada pengendali selama 8 jam", "en": "no controller for 8 h"}
+    told.append(record(len(told) + 1, "decision", step=9, configure=False, by="agent", keep=True, reason=reason))
+    told.append(record(len(told) + 1, "run_ended", outcome="installed", step=12, reason=None, rollback=None))
+    (result,) = office.resume()
+    assert outcomes(result) == {"pc": "installed"}
+    assert office.resume() == []
+
+
+@pytest.mark.parametrize("outcome", ["awaiting_reboot", "needs_person"])
+def test_a_computer_that_waits_for_its_reboot_stays_open_and_is_asked_again(office: Office, outcome: str) -> None:
+    told = journal(None)
+    reason = {"id": "menunggu jam nyala ulang", "en": "waiting for the time to reboot"}
+    told.append(record(len(told) + 1, "waiting", step=5, outcome=outcome, reason=reason))
+    office.computers = {"pc": Computer(tell(told))}
+    result = office.run()
+    ((_, found),) = result.results
+    assert (found.outcome, found.step, found.reason) == (outcome, 5, reason)
+    assert exit_code(result.results) == (4 if outcome == "needs_person" else 1)
+    office.computers = {"pc": Computer(OFF)}
+    (off,) = office.resume()
+    assert outcomes(off) == {"pc": outcome}
+    told.append(record(len(told) + 1, "run_ended", outcome="installed", step=12, reason=None, rollback=None))
+    office.computers = {"pc": Computer(tell(told))}
+    (done,) = office.resume()
+    assert outcomes(done) == {"pc": "installed"}
+    assert office.resume() == []
+
+
+def test_an_outcome_is_open_for_everybody_or_for_nobody(office: Office) -> None:
+    """For ``resume``, for the form, for the colour of the table, and for whoever would sign it."""
+    run = killed_before_any_contact(office, *OUTCOMES)
+    with office.store() as store:
+        forms = {row.host: row.number for row in store.forms()}
+        store.append([store.record("host_ended", run=run, host=o, form=forms[o], outcome=o, step=5) for o in OUTCOMES])
+        resumed = {row.host for row in store.open_forms()}
+        unended = {o for o in OUTCOMES if project(store.events(form=forms[o])).ended_at is None}
+    assert resumed == unended == sign.NOT_YET.keys() == set(OPEN_OUTCOMES)
+    assert all(wording.tone(outcome) == "open" for outcome in OPEN_OUTCOMES)
+
+
+def rebooting(at: str) -> list[dict[str, Any]]:
+    told = journal(None)
+    fields = {"step": 5, "section": "install", "index": None, "visit": 1, "boot": "a"}
+    return [*told, {**record(len(told) + 1, "reboot", state="begun", **fields), "at": at}]
+
+
+def just_now(seconds: float = 0) -> str:
+    return datetime.fromtimestamp(time.time() - seconds, UTC).isoformat(timespec="milliseconds")
+
+
+REFUSED = Refuse(AccessRefused(Text("sistem sedang dinyalakan", "the system is booting up")))
+
+
+def test_one_command_carries_over_a_reboot(office: Office) -> None:
+    """The line drops, nobody answers for minutes, nobody is let in, then the agent has gone on."""
+    told = rebooting(just_now())
+    whole = [*told, record(len(told) + 1, "run_ended", outcome="installed", step=12, reason=None, rollback=None)]
+    office.computers = {"pc": Computer(lose(told, len(told)), *[OFF] * 60, REFUSED, REFUSED, tell(whole))}
+    began = office.clock.seconds
+    result = office.run()
+    assert outcomes(result) == {"pc": "installed"}
+    assert office.clock.seconds - began > 120, "longer than any line is waited for"
+    types = [r["type"] for r in office.watch.records]
+    assert types.index("reboot") < types.index("line_lost") < types.index("resumed")
+
+
+def test_a_computer_that_does_not_come_back_is_given_up_and_left_open(office: Office) -> None:
+    told = rebooting(just_now())
+    office.computers = {"pc": Computer(lose(told, len(told)), OFF)}
+    began = office.clock.seconds
+    result = office.run()
+    ((_, found),) = result.results
+    assert found.outcome == "running"
+    assert found.reason is not None
+    assert "dinyalakan ulang dan belum menjawab" in found.reason["id"]
+    assert found.hint is not None
+    assert 900 <= office.clock.seconds - began < 930
+    began = office.clock.seconds
+    assert outcomes(office.resume()[0]) == {"pc": "running"}
+    assert 900 <= office.clock.seconds - began < 930, "it was told just now: it may still come"
+
+
+def test_a_reboot_of_long_ago_is_not_waited_for(office: Office) -> None:
+    told = rebooting(just_now(3600))
+    run = killed_before_any_contact(office, "pc")
+    with office.store() as store:
+        (form,) = store.open_forms()
+        store.append([from_agent(r, run=run, host="pc", form=form.number) for r in told])
+    office.computers = {"pc": Computer(OFF)}
+    began = office.clock.seconds
+    assert outcomes(office.resume()[0]) == {"pc": "running"}
+    assert office.clock.seconds - began < 30

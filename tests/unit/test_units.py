@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller import units
+from controller import source, units
+from controller.errors import PlaybookError
 from controller.units import UnitError, convert
 
 TAKEN = [
@@ -19,6 +20,8 @@ TAKEN = [
     ("duration", "1 h", 3600),
     ("duration", "500ms", 0.5),
     ("duration", "2d", 172_800),
+    ("time_of_day", "18:00", "18:00"),
+    ("time_of_day", "6.05", "06:05"),
     ("port", 80, 80),
     ("port", "65535", 65535),
     ("count", 0, 0),
@@ -36,6 +39,7 @@ TAKEN = [
     ("boolean", False, False),
     ("argument", 8080, "8080"),
     ("exit_code", 3221225786, 3221225786),
+    ("exit_code", -5, 4294967291),
     ("package", "libc6:amd64=2.36-9+deb12u4", "libc6:amd64=2.36-9+deb12u4"),
     ("url", "https://example.invalid:8443/a?b=c", "https://example.invalid:8443/a?b=c"),
     ("group_pattern", r"v(\d+)", r"v(\d+)"),
@@ -50,6 +54,9 @@ REFUSED = [
     ("duration", "10"),
     ("duration", "1m30s"),
     ("duration", "8d"),
+    ("time_of_day", "24:00"),
+    ("time_of_day", "18"),
+    ("time_of_day", 1080),
     ("port", 0),
     ("port", 65536),
     ("port", True),
@@ -112,10 +119,27 @@ def test_whatever_is_written_is_taken_or_refused(to: str, written: object) -> No
 
 
 def test_a_quoted_version_is_advised_as_it_was_written() -> None:
-    from controller import source
-    from controller.errors import PlaybookError
-
     written = source.parse("1.10", "x", error=PlaybookError)
     with pytest.raises(UnitError) as caught:
         convert("string", written)
     assert caught.value.hint.en == 'put it in quotes: "1.10"'
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        *((plain, plain.zfill(4)) for plain in ("644", "1777", "0644", "0600", "400", "0400", "440", "444", "500")),
+        *(("4755", "4755"), ("04755", "4755"), ("0", "0000"), ("0o640", "0640"), ("888", "0644"), ("-644", "0644")),
+    ],
+)
+def test_permissions_without_quotes_are_told_as_they_were_meant(written: str, meant: str) -> None:
+    with pytest.raises(UnitError) as caught:
+        convert("mode", source.parse(written, "x", error=PlaybookError))
+    assert f'"{meant}"' in caught.value.hint.en
+
+
+def test_a_name_fits_the_name_of_a_file() -> None:
+    assert convert("name", "a" * 100)
+    with pytest.raises(UnitError) as caught:
+        convert("name", "a" * 101)
+    assert "at most 100" in caught.value.what.en

@@ -15,15 +15,16 @@ from contextlib import nullcontext
 from typing import Any
 
 from controller.errors import Unreachable
+from controller.inventory import Connection
 from controller.text import Text
-from controller.transport.base import Channel, Endpoint, Options, Transport, lost
+from controller.transport.base import Channel, Options, Transport, lost
 from controller.transport.ssh import dial, jump, refusals
 from controller.transport.ssh.auth import methods
 from controller.transport.ssh.channel import SshChannel
 from controller.transport.ssh.config import way_to
 from controller.transport.ssh.dial import Again
 from controller.transport.ssh.hostkeys import SYSTEM_FILES, USER_FILES, HostKey, KnownHosts, trust
-from controller.transport.ssh.library import paramiko
+from controller.transport.ssh.library import BROKEN, paramiko
 from controller.transport.ssh.session import Session
 
 __all__ = ["HostKey", "SshTransport", "fetch_host_key", "trust"]
@@ -36,7 +37,7 @@ _GREETING_ROUND_TRIPS = 3
 class SshTransport(Transport):
     """One SSH connection."""
 
-    def __init__(self, connection: Endpoint, options: Options) -> None:
+    def __init__(self, connection: Connection, options: Options) -> None:
         self._connection = connection
         self._options = options
         self._way = way_to(connection, options)
@@ -71,10 +72,15 @@ class SshTransport(Transport):
         sock = self._dial()
         # The kernel watches a TCP line of our own; only a server that hangs is left to find. Behind a jump nobody does.
         look_every_s = options.dead_after_s * (1 / 3 if self._hop or self._process else 2)
-        session = self._session = Session(sock, answer_timeout_s=options.answer_timeout_s, look_every_s=look_every_s)
+        session = self._session = Session(
+            sock,
+            answer_timeout_s=options.answer_timeout_s,
+            look_every_s=look_every_s,
+            stall_s=options.dead_after_s * 2 / 3,
+        )
         try:
             key = session.greet(types)
-        except (paramiko.SSHException, EOFError, OSError) as error:
+        except BROKEN as error:
             raise refusals.no_greeting(self._where, error) from error
         self.round_trips = _GREETING_ROUND_TRIPS + (self._hop.round_trips if self._hop else 0)
         self._host_key = HostKey(way.known_as, key.get_name(), key.asbytes())
@@ -96,11 +102,11 @@ class SshTransport(Transport):
         assert hop is not None  # noqa: S101 - for the type checker
         try:
             return hop.open_channel("direct-tcpip", (way.host, way.port), ("127.0.0.1", 0))
-        except (paramiko.SSHException, EOFError, OSError) as error:
+        except BROKEN as error:
             raise Unreachable(
                 Text(f"tidak tercapai lewat {way.jumps[-1]}", f"not reached through {way.jumps[-1]}"),
                 where=self._where,
-                hint=Text("periksa alamat dan porta dari komputer perantara", f"look from the jump host: {error}"),
+                hint=Text("periksa alamat dan port dari komputer perantara", f"look from the jump host: {error}"),
             ) from error
 
     def _enter(self, session: Session, command: str | None) -> None:
@@ -121,7 +127,7 @@ class SshTransport(Transport):
                     further = session.authenticate(method.attempt, ahead=ahead)
                 except paramiko.BadAuthenticationType as error:
                     allowed = set(error.allowed_types)
-                except (paramiko.SSHException, EOFError, OSError) as error:
+                except BROKEN as error:
                     if not session.is_active() or "timeout" in str(error):
                         self._give_up(error, tried, ahead)
                 else:
@@ -177,7 +183,7 @@ class SshTransport(Transport):
         self.round_trips += 0 if session.went_ahead else 2
         try:
             return SshChannel(session, session.run_command(command), self._where)
-        except (paramiko.SSHException, EOFError, OSError) as error:
+        except BROKEN as error:
             raise refusals.no_command(self._where, error, alive=session.is_active()) from error
 
     def is_alive(self) -> bool:
@@ -208,7 +214,7 @@ class SshTransport(Transport):
             self._hop = None
 
 
-def fetch_host_key(connection: Endpoint, *, options: Options | None = None) -> HostKey:
+def fetch_host_key(connection: Connection, *, options: Options | None = None) -> HostKey:
     """The key that a host shows now, unchecked; the connection is closed before anything is sent to it.
 
     Raises:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from controller.inventory import Connection
 from controller.settings import Secret
-from controller.transport.base import Endpoint, Options
+from controller.transport.base import Options
 from controller.transport.ssh.config import Way
 from controller.transport.ssh.library import paramiko
 
@@ -39,7 +40,7 @@ class _Unusable:
     reason: str
 
 
-def methods(connection: Endpoint, way: Way, options: Options) -> Generator[Method | str, None, None]:
+def methods(connection: Connection, way: Way, options: Options) -> Generator[Method | str, None, None]:
     """What may be tried, the likeliest first; a string says why something could not be tried.
 
     A named key comes first, then a password of the inventory, then whatever the agent or the home folder holds.
@@ -50,7 +51,7 @@ def methods(connection: Endpoint, way: Way, options: Options) -> Generator[Metho
 
 
 def _methods(
-    connection: Endpoint, way: Way, options: Options, agent: Agent, passphrase: str | None
+    connection: Connection, way: Way, options: Options, agent: Agent, passphrase: str | None
 ) -> Iterator[Method | str]:
     tried: set[bytes] = set()
     for path in way.identities:

@@ -6,7 +6,7 @@ import contextlib
 from typing import Any
 
 from controller.transport.base import Channel, lost
-from controller.transport.ssh.library import paramiko
+from controller.transport.ssh.library import BROKEN
 from controller.transport.ssh.session import Session
 
 _PIECE_BYTES = 32768 - 64
@@ -27,16 +27,20 @@ class SshChannel(Channel):
     def _send(self, data: bytes) -> None:
         view = memoryview(data)
         try:
-            self._channel.settimeout(None)
+            self._channel.settimeout(self._session.stall_s)
             for start in range(0, len(view), _PIECE_BYTES):
                 piece = bytes(view[start : start + _PIECE_BYTES])
                 while piece:
-                    sent = self._channel.send(piece)
+                    try:
+                        sent = self._channel.send(piece)
+                    except TimeoutError:  # nothing is taken: a program that is busy, or nobody at all
+                        self._session.ask()
+                        continue
                     # On a session that has ended, paramiko drops what it is given and says nothing.
                     if not sent or not self._session.is_active():
                         raise lost(self._where)
                     piece = piece[sent:]
-        except (OSError, EOFError, paramiko.SSHException) as error:
+        except BROKEN as error:
             raise lost(self._where, because=str(error)) from error
 
     def _receive(self, timeout_s: float | None) -> bytes:
@@ -45,7 +49,7 @@ class SshChannel(Channel):
             data = bytes(self._channel.recv(_PIECE_BYTES))
         except TimeoutError:
             raise
-        except (OSError, EOFError, paramiko.SSHException) as error:
+        except BROKEN as error:
             raise lost(self._where, because=str(error)) from error
         if not data:
             self._at_end = True
@@ -63,7 +67,7 @@ class SshChannel(Channel):
 
     def close_write(self) -> None:
         """See ``Channel.close_write``."""
-        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+        with contextlib.suppress(*BROKEN):
             self._channel.shutdown_write()
 
     def exit_status(self) -> int | None:
@@ -78,5 +82,5 @@ class SshChannel(Channel):
 
     def close(self) -> None:
         """See ``Channel.close``."""
-        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+        with contextlib.suppress(*BROKEN):
             self._channel.close()

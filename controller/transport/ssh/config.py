@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from controller.errors import InventoryError
+from controller.inventory import Connection
 from controller.text import Text
-from controller.transport.base import Endpoint, Options
+from controller.transport.base import Options
 from controller.transport.ssh.hostkeys import host_name
 
 _FILES = (Path("~/.ssh/config"), Path("/etc/ssh/ssh_config"))
@@ -42,7 +43,7 @@ class Way:
     """Of the user; empty: the usual ones."""
 
 
-def way_to(connection: Endpoint, options: Options) -> Way:
+def way_to(connection: Connection, options: Options) -> Way:
     """The way to ``connection``.
 
     Raises:

@@ -31,7 +31,7 @@ def tcp(host: str, port: int, *, timeout_s: float, dead_after_s: float) -> socke
     except socket.gaierror as error:
         raise _unreachable(
             where, "nama komputer tidak dikenal", "the name is unknown", "periksa ansible_host", "check ansible_host"
-        ) from error
+        ).of("name") from error
     except TimeoutError as error:
         # The kernel has asked several times by then: asking again would cost a minute for every computer that is off.
         raise _unreachable(
@@ -45,7 +45,7 @@ def tcp(host: str, port: int, *, timeout_s: float, dead_after_s: float) -> socke
         if error.errno == errno.ECONNREFUSED:
             raise _unreachable(
                 where,
-                "sambungan ditolak; tidak ada SSH di porta itu",
+                "sambungan ditolak; tidak ada SSH di port itu",
                 "connection refused; no SSH on that port",
                 "periksa ansible_port, dan apakah sshd berjalan",
                 "check ansible_port, and whether sshd runs",

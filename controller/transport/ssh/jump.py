@@ -5,34 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from controller.settings import Secret
-from controller.transport.base import Endpoint, Options
+from controller.inventory import Connection
+from controller.transport.base import Options
 
 if TYPE_CHECKING:
     from controller.transport.ssh import SshTransport
-
-
-@dataclass(frozen=True)
-class Hop:
-    """A jump host, reached as ssh_config says; it is told nothing of the target's passwords."""
-
-    address: str
-    port: int | None
-    user: str | None
-    extra: dict[str, object]
-    private_key_file: str | Path | None
-    host_key_checking: bool
-    timeout_s: float | None
-    kind: str = "ssh"
-    password: Secret | None = None
-    become: bool = False
-    become_user: str = "root"
-    become_method: str = "sudo"
-    become_password: Secret | None = None
-    python: str | None = None
 
 
 @dataclass
@@ -44,10 +23,10 @@ class _Shared:
 
 def borrow(
     jumps: tuple[str, ...],
-    connection: Endpoint,
+    connection: Connection,
     options: Options,
     *,
-    make: Callable[[Endpoint, Options], SshTransport],
+    make: Callable[[Connection, Options], SshTransport],
 ) -> SshTransport:
     """A connection to the last of ``jumps``, made by whoever comes first; ``give_back`` it.
 
@@ -79,12 +58,13 @@ def give_back(transport: SshTransport, options: Options) -> None:
     transport.close()
 
 
-def hop_to(jumps: tuple[str, ...], connection: Endpoint) -> Hop:
-    """The last of ``jumps``, which is reached through those before it."""
+def hop_to(jumps: tuple[str, ...], connection: Connection) -> Connection:
+    """The last of ``jumps``, reached through those before it; it is told nothing of the target's passwords."""
     *before, last = jumps
     user, _, place = last.strip().removeprefix("ssh://").rpartition("@")
     host, _, port = place.rpartition(":") if place.rsplit(":", 1)[-1].isdigit() else (place, "", "")
-    return Hop(
+    return Connection(
+        kind="ssh",
         address=host.strip("[]"),
         port=int(port) if port else None,
         user=user or None,

@@ -26,7 +26,10 @@ finally:
     if _WAS_ABSENT:
         del sys.modules["invoke"]
 
-__all__ = ["LOG", "paramiko"]
+__all__ = ["BROKEN", "LOG", "paramiko"]
+
+BROKEN = (paramiko.SSHException, EOFError, OSError)
+"""What paramiko raises of a connection that does not come about, or breaks."""
 
 LOG = "pasang.ssh"
 # What paramiko logs is raised as well, or said by our own errors; without a handler it would go to stderr.

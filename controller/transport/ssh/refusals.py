@@ -21,7 +21,7 @@ def no_greeting(where: str, error: Exception) -> Exception:
         )
     if "protocol version" in said:
         return Unreachable(
-            Text("yang menjawab di porta itu bukan SSH", "what answers on that port is not SSH"),
+            Text("yang menjawab di port itu bukan SSH", "what answers on that port is not SSH"),
             where=where,
             hint=Text("periksa ansible_port", "check ansible_port"),
         )

@@ -9,7 +9,7 @@ rest with UNIMPLEMENTED, and another method may be tried.
 
 What is used of paramiko beyond its documented face stands in this file only: ``_send_message``, ``_next_channel``,
 ``_channels``, ``Channel._set_transport`` and ``Channel._set_window``, as ``open_channel`` uses them; the two tables of
-handlers; ``Channel._check_add_window``, as ``recv_stderr`` uses it; ``_parse_debug``.
+handlers; ``Channel._check_add_window``, as ``recv_stderr`` uses it; ``Channel._window_adjust``; ``_parse_debug``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _KNOWN_TO_START_AT_ZERO = ("SSH-2.0-OpenSSH",)
 class Session(paramiko.Transport):  # type: ignore[misc]  # paramiko has no types
     """paramiko's transport with fewer waits: on the wire, and in its own thread."""
 
-    def __init__(self, sock: Any, *, answer_timeout_s: float, look_every_s: float) -> None:
+    def __init__(self, sock: Any, *, answer_timeout_s: float, look_every_s: float, stall_s: float) -> None:
         """A session over ``sock``, not begun.
 
         Args:
@@ -44,6 +44,7 @@ class Session(paramiko.Transport):  # type: ignore[misc]  # paramiko has no type
             answer_timeout_s: for each answer until we are in.
             look_every_s: how often a quiet server is asked whether it is there; the second time that it owes an
                 answer at such a moment, it is not.
+            stall_s: the same while we have more to send than it takes.
         """
         super().__init__(sock, default_window_size=WINDOW_BYTES)
         self.set_log_channel(LOG)
@@ -52,6 +53,7 @@ class Session(paramiko.Transport):  # type: ignore[misc]  # paramiko has no type
         self.banner_timeout = self.handshake_timeout = self.auth_timeout = answer_timeout_s
         self.clear_to_send_timeout = self.channel_timeout = answer_timeout_s
         self._look_every_s = look_every_s
+        self.stall_s = stall_s
         self._unanswered = 0
         self._served = False
         self._ahead: tuple[str, Any, threading.Event] | None = None
@@ -62,6 +64,7 @@ class Session(paramiko.Transport):  # type: ignore[misc]  # paramiko has no type
         self._channel_handler_table = {
             **paramiko.Transport._channel_handler_table,
             _common.MSG_CHANNEL_EXTENDED_DATA: self._take_complaint,
+            _common.MSG_CHANNEL_WINDOW_ADJUST: self._adjusted,
         }
         self._complaints: dict[int, bytearray] = {}
         self._owed_bytes: dict[int, int] = {}
@@ -109,7 +112,7 @@ class Session(paramiko.Transport):  # type: ignore[misc]  # paramiko has no type
         if further:
             self._ahead = None
         else:
-            self.packetizer.set_keepalive(self._look_every_s * 0.9, self._ask)
+            self.packetizer.set_keepalive(self._look_every_s * 0.9, self.ask)
             self.sock.settimeout(self._look_every_s)
         return further
 
@@ -167,8 +170,8 @@ class Session(paramiko.Transport):  # type: ignore[misc]  # paramiko has no type
         self._send_message(opening)
         self._send_message(request)
 
-    def _ask(self) -> None:
-        """Called by the packetizer when nothing came for a while: is the server still there?"""
+    def ask(self) -> None:
+        """Is the server still there? Called when nothing came, or nothing was taken, for a while."""
         if self._unanswered >= _UNANSWERED_LIMIT:
             self.drop()
             return
@@ -181,6 +184,11 @@ class Session(paramiko.Transport):  # type: ignore[misc]  # paramiko has no type
 
     def _answered(self, message: Any) -> None:  # noqa: ARG002 - whatever it answers, it is there
         self._unanswered = 0
+
+    def _adjusted(self, channel: Any, message: Any) -> None:
+        """More may be sent: what lies before our question has got through, however slow the line is."""
+        self._unanswered = 0
+        channel._window_adjust(message)
 
     def complaints(self, channel: Any) -> bytes:
         """The tail of what the program of ``channel`` wrote to stderr."""

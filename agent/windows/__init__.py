@@ -1,0 +1,1 @@
+"""What only Windows has. None of it is sent to other computers."""

@@ -1,0 +1,1 @@
+"""Effects that only Windows knows: the verbs are those of ``agent.actions``."""

@@ -1,0 +1,1 @@
+"""Questions that only Windows answers: the functions are those of ``agent.probes``."""

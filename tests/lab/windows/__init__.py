@@ -1,0 +1,1 @@
+"""Windows computers of the lab: Wine, tools that Windows brings along, and a WinRM server of our own."""
