@@ -18,9 +18,13 @@ static int let_the_real_one(void)
     const wchar_t *given = GetCommandLineW();
     given = *given == L'"' ? wcschr(given + 1, L'"') + 1 : given + wcscspn(given, L" ");
     swprintf(line, 32768, L"msiexec.exe%ls", given);
-    if (!CreateProcessW(NULL, line, NULL, NULL, TRUE, 0, NULL, NULL, &startup, &made)) return GetLastError();
+    if (!CreateProcessW(NULL, line, NULL, NULL, TRUE, 0, NULL, NULL, &startup, &made)) {
+        printf("tidak dapat dijalankan: %lu\n", GetLastError());
+        return 1603;
+    }
     WaitForSingleObject(made.hProcess, INFINITE);
     GetExitCodeProcess(made.hProcess, &code);
+    printf("yang asli berakhir dengan %lu\n", code);
     return code;
 }
 

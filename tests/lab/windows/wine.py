@@ -133,9 +133,10 @@ class Program:
     def _started(self) -> int | None:
         """Wait for the report of the start; return Windows' error, None where it started."""
         while b"\n" not in self._read:
+            ended = self._runner.poll() is not None  # asked first: the report of a short program comes just before
             with suppress(BlockingIOError):
                 self._read += os.read(self._report, 64)
-            if not self._read and self._runner.poll() is not None:
+            if not self._read and ended:
                 return NO_SUCH_FILE
             time.sleep(0.002)  # the end of a pipe that nobody has opened yet looks like its end
         line, _, self._read = self._read.partition(b"\n")
