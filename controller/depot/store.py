@@ -260,11 +260,11 @@ class Depot:
         _write(part / "item.json", kept)
         _sync_folder(part)
         final = self.path / digest
-        present = self.find(digest)
-        if present is not None:
-            return present
-        if final.exists():  # not whole: somebody's hand, or a disk that lost it
-            final.rename(part.with_name(part.name + "-broken"))
+        if final.exists():  # looked for first: what comes between the two questions is whole
+            present = self.find(digest)
+            if present is not None:
+                return present
+            final.rename(part.with_name(part.name + "-broken"))  # somebody's hand, or a disk that lost it
         try:
             part.rename(final)
         except OSError:

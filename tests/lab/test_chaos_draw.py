@@ -21,6 +21,7 @@ from tests.lab.lab import Lab
 DRAWS = 3
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize(
     ("kind", "scenarios", "parallel"),
     [(LinuxComputer, list(LinuxComputer.scenarios), 4), (WindowsComputer, ["win-upgrade"], 1)],
