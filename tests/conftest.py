@@ -6,9 +6,19 @@ from contextlib import suppress
 
 import pytest
 
-SLOW = ("windows_orders", "chaos_draw", "spine_fleet", "unseen_proof", "unseen_software", "windows_agent")
+SLOW = (
+    "windows_orders",
+    "spine_fleet",
+    "unseen_proof",
+    "unseen_software",
+    "spine_bad",
+    "spine_recovery",
+    "spine_rollback",
+    "chaos_draw",
+    "windows_agent",
+)
 """Files of minutes; begun last they would be waited for alone. The first builds the Windows computer, if there is none
-yet, while the others are busy with Linux."""
+yet, and those that need it too come when it stands: the others are busy with Linux meanwhile."""
 ON_WINE = ("windows", "winrm")
 """Files of the lab and of contracts whose tests run on Windows computers of the lab. Wine itself failed there now
 and then (a program that had nothing to do, services that did not answer after a boot), not twice alike; so a test that

@@ -240,7 +240,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 @needs_wixl
 @needs_nsis
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_damaged_bytes_are_found_or_harmless_and_never_a_crash(
     real: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
