@@ -20,9 +20,9 @@ SLOW = (
 """Files of minutes; begun last they would be waited for alone. The first builds the Windows computer, if there is none
 yet, and those that need it too come when it stands: the others are busy with Linux meanwhile."""
 ON_WINE = ("windows", "winrm")
-"""Files of the lab and of contracts whose tests run on Windows computers of the lab. Wine itself failed there now
-and then (a program that had nothing to do, services that did not answer after a boot), not twice alike; so a test that
-fails there runs once more, and the summary names it. One that fails twice fails."""
+"""Files of the lab and of contracts whose tests run on Windows computers of the lab. Wine itself failed there now and
+then (a program not started: error 1359, internal; services that did not answer after a boot), not twice alike; so a
+test that fails there runs once more, and the summary names it. One that fails twice fails."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
