@@ -61,8 +61,13 @@ class Agent:
     compiled: dict[str, str]
     """By magic number of Python's compiled files, in hexadecimal: what is sent instead of the sources to a computer
     with such a Python. Of the controller's own alone."""
-    stage: bytes
-    """The first stage's source."""
+    system: str
+    """One of ``ONLY``."""
+
+    @property
+    def stage(self) -> bytes:
+        """The first stage's source."""
+        return stage_for(self.system)
 
     @property
     def digests(self) -> set[str]:
@@ -106,8 +111,7 @@ def prepare(home: Path) -> Runtime:
         InputError: the folder cannot be written.
     """
     folder = home / "runtime"
-    sources = agent_sources()
-    index = folder / f"agent-{sources_digest(sources)}.json"
+    index = folder / f"agent-{sources_mark()}.json"
     files_added = added(folder)
     given = {name: d for name, d in files_added.items() if not name.startswith(PYTHON) and is_whole(folder / d)}
     pythons = {name.removeprefix(PYTHON): d for name, d in files_added.items() if name.startswith(PYTHON)}
@@ -116,7 +120,7 @@ def prepare(home: Path) -> Runtime:
     if known is None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            known = make(folder, index, sources, compiled)
+            known = make(folder, index, compiled)
             drop_old(folder)
         except OSError as error:
             raise InputError(
@@ -148,22 +152,20 @@ def agents_of(
         shapes = row.get("compiled") if isinstance(row, dict) else None
         if not isinstance(shapes, dict) or (system in compiled and MAGIC_NUMBER.hex() not in shapes):
             return None
-        made[system] = Agent(str(row.get("archive")), shapes, stage_for(system))
+        made[system] = Agent(str(row.get("archive")), shapes, system)
     digests = {digest for agent_ in made.values() for digest in agent_.digests}.union(wheels.values())
     return (made, wheels) if all(is_whole(folder / str(digest)) for digest in digests) else None
 
 
-def make(
-    folder: Path, index: Path, sources: dict[str, bytes], wanted: Sequence[str]
-) -> tuple[dict[str, Agent], dict[str, str]]:
+def make(folder: Path, index: Path, wanted: Sequence[str]) -> tuple[dict[str, Agent], dict[str, str]]:
     """Make the agent for each operating system, for those ``wanted`` compiled as well, keep it, and write the index."""
-    agents = {}
+    agents, sources = {}, agent_sources()
     for system in ONLY:
         archive = keep(folder, pack(agent_files(system, sources)))
         compiled = {}
         if system in wanted:  # it takes a second, and most controllers have computers of one system
             compiled = {MAGIC_NUMBER.hex(): keep(folder, compile_agent(folder / archive))}
-        agents[system] = Agent(archive, compiled, stage_for(system))
+        agents[system] = Agent(archive, compiled, system)
     wheels = {name: keep(folder, data) for name, data in own_psutil().items()}
     rows = {system: {"archive": made.archive, "compiled": made.compiled} for system, made in agents.items()}
     write(index, json.dumps({"agents": rows, "psutil": wheels}).encode())
@@ -246,12 +248,22 @@ def functions_in(source: str) -> dict[str, str]:
     return {node.name: "".join(rows[node.lineno - 1 : node.end_lineno]) for node in found}
 
 
-def sources_digest(files: dict[str, bytes]) -> str:
-    """What the sources are known by before anything is made of them: names, sizes and bytes."""
-    total = hashlib.sha256()
-    for name, data in files.items():
-        total.update(f"{name} {len(data)}\n".encode() + data)
-    return total.hexdigest()
+def sources_mark() -> str:
+    """What the agent's sources are known by before they are read: names, sizes, and when each was written.
+
+    With the time of the last change of its entry (ctime), which nothing sets back: packages may give all their files
+    one date.
+    """
+    found, folders = [], [str(Path(agent.__file__).parent)]
+    while folders:
+        with os.scandir(folders.pop()) as entries:  # pathlib takes six times as long, of every command
+            for entry in entries:
+                if entry.name.endswith(".py"):
+                    kept = entry.stat()
+                    found.append(f"{entry.path} {kept.st_size} {kept.st_mtime_ns} {kept.st_ctime_ns}\n")
+                elif entry.is_dir() and entry.name != "__pycache__":
+                    folders.append(entry.path)
+    return hashlib.sha256("".join(sorted(found)).encode(errors="surrogateescape")).hexdigest()
 
 
 def compile_agent(archive: Path) -> bytes:

@@ -21,9 +21,9 @@ GAP = 2
 
 
 def console() -> Console:
-    """Stdout as a person sees it; what is printed is never markup."""
-    seen = Console(markup=False, highlight=False)
-    return seen if seen.is_terminal else Console(markup=False, highlight=False, width=UNSEEN_WIDTH)
+    """Stdout as a person sees it; what is printed is never markup, and ``:bug:`` no picture."""
+    seen = Console(markup=False, emoji=False, highlight=False)
+    return seen if seen.is_terminal else Console(markup=False, emoji=False, highlight=False, width=UNSEEN_WIDTH)
 
 
 def print_whole(shown: Console, table: Table) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from controller.depot import windows
 from controller.depot.store import Depot, Item
 from controller.errors import DepotError, InputError, PlaybookError, Problem
 from controller.playbook import Payload, Playbook
@@ -37,7 +36,11 @@ def take_in(playbook: Playbook, depot: Depot) -> Playbook:
             problems += [_placed(playbook, payload, problem) for problem in error.problems]
     if problems:
         raise DepotError.of(problems)
-    problems = [*_kinds(playbook, items), *_versions(playbook, items), *windows.disagreements(playbook, items)]
+    problems = [*_kinds(playbook, items), *_versions(playbook, items)]
+    if any(item.inspection.format in ("msi", "pe") for item in items.values()):
+        from controller.depot import windows
+
+        problems += windows.disagreements(playbook, items)
     if problems:
         raise PlaybookError.of(problems)
     return dataclasses.replace(playbook, inspected={n: item.payload() for n, item in items.items()})

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -53,11 +54,23 @@ def test_the_same_sources_give_the_same_bytes(tmp_path: Path, mask: None, monkey
         assert first.path(made.archive).read_bytes() == second.path(made.archive).read_bytes()
 
 
-def test_one_byte_more_is_another_agent() -> None:
-    files = runtime.agent_files()
-    other = {**files, "agent/lock.py": files["agent/lock.py"] + b"\n"}
-    assert runtime.sources_digest(files) != runtime.sources_digest(other)
-    assert runtime.pack(files) != runtime.pack(other)
+def test_another_byte_of_the_same_size_and_date_is_another_agent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved = tmp_path / "agent"
+    shutil.copytree(Path(agent.__file__).parent, moved, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(agent, "__file__", str(moved / "__init__.py"))
+    before, mark = runtime.prepare(tmp_path / "home"), runtime.sources_mark()
+    changed = moved / "windows" / "services.py"
+    assert changed.is_file()
+    dated = changed.stat()
+    changed.write_bytes(changed.read_bytes()[:-2] + b" \n")
+    os.utime(changed, ns=(dated.st_atime_ns, dated.st_mtime_ns))
+    assert changed.stat().st_size == dated.st_size
+    assert runtime.sources_mark() != mark
+    after = runtime.prepare(tmp_path / "home")
+    assert after.agents["linux"].archive == before.agents["linux"].archive, "not sent again where it is the same"
+    assert after.agents["windows"].archive != before.agents["windows"].archive
 
 
 def stage_functions() -> dict[str, object]:
@@ -196,7 +209,7 @@ def test_what_was_damaged_is_made_again(tmp_path: Path, damage: bytes) -> None:
         made.path(digest).unlink()
         assert runtime.prepare(tmp_path) == made
         assert made.path(digest).read_bytes() == whole
-    index = tmp_path / "runtime" / f"agent-{runtime.sources_digest(runtime.agent_sources())}.json"
+    index = tmp_path / "runtime" / f"agent-{runtime.sources_mark()}.json"
     for content in (
         b"",
         b"{",
